@@ -1,0 +1,82 @@
+# Every habit of this repository is a target here; CI runs the same ones (.ci/run).
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+# Test processes; `make test workers=0` runs everything in one.
+workers ?= 2
+# What lint, fmt and types look at, for example `make fmt paths=ledger`.
+paths ?= .
+UV_VERSION := 0.13.9
+
+RUNTIME := $(VENV)/.runtime-installed
+TESTING := $(VENV)/.test-installed
+ORACLES := tests/js/node_modules/.installed
+PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help venv venv-test devnet demo test lint types fmt lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(RUNTIME) ## .venv with what the node needs, from requirements/runtime.txt
+
+$(RUNTIME): pyproject.toml requirements/runtime.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Poolchain needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
+	@echo "Installing Poolchain into $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+venv-test: $(TESTING) ## the same with the tools for tests and checks
+
+$(TESTING): $(RUNTIME) requirements/test.txt
+	@echo "Installing the test tools into $(VENV) ..."
+	@$(PIP) --require-hashes -r requirements/test.txt
+	@touch $@
+
+# Without npm, or where it fails, the tests that need it say so and are skipped.
+$(ORACLES): tests/js/package-lock.json
+	@if command -v npm >/dev/null; then \
+	    cd tests/js && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null \
+	    && touch node_modules/.installed || echo "npm ci failed in tests/js"; \
+	fi
+
+devnet: venv ## a local chain with funded accounts; ARGS="--help" for its options
+	@$(RUN)/poolchain devnet $(ARGS)
+
+demo: venv ## one pool's life against a fresh local chain
+	@$(RUN)/poolchain demo $(ARGS)
+
+test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to pytest
+	@$(RUN)/pytest -n $(workers) --dist loadfile $(if $(k),-k "$(k)") $(ARGS)
+
+lint: venv-test ## ruff: rules and formatting
+	@$(RUN)/ruff check $(paths)
+	@$(RUN)/ruff format --check $(paths)
+
+types: venv-test ## mypy, strict
+	@$(RUN)/mypy $(filter-out .,$(paths))
+
+fmt: venv-test ## format, and repair what ruff can repair
+	@$(RUN)/ruff format $(paths)
+	@$(RUN)/ruff check --fix $(paths)
+
+lock: ## renew requirements/*.txt and tests/js/package-lock.json
+	@$(PYTHON) -m venv --clear build/lock
+	@build/lock/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
+	@build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    --group build --output-file requirements/runtime.txt pyproject.toml
+	@build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    --group build --group test --constraint requirements/runtime.txt \
+	    --output-file requirements/test.txt pyproject.toml
+	@cd tests/js && npm install --silent --package-lock-only --ignore-scripts --no-audit --no-fund
+	@node tests/js/strip_lock.mjs
+
+clean: ## remove what make made (.venv, node_modules, caches)
+	@rm -rf $(VENV) build tests/js/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
