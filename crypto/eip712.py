@@ -38,8 +38,7 @@ class StructType:
         """Return encodeType: this struct, then the referenced ones sorted by name."""
         structs = [self, *sorted(self.references, key=lambda struct: struct.name)]
         return "".join(
-            f"{struct.name}({','.join(f'{kind} {name}' for name, kind in struct.members)})"
-            for struct in structs
+            f"{struct.name}({','.join(f'{kind} {name}' for name, kind in struct.members)})" for struct in structs
         )
 
     def type_hash(self) -> bytes:

@@ -73,12 +73,10 @@ class Frontier:
             node = hash_node(peak, node)
         return node
 
-    def copy(self) -> Frontier:
+    def fork(self) -> Frontier:
         """Return an independent copy, to append to without changing this one."""
-        twin = Frontier.__new__(Frontier)
-        twin.size = self.size
-        twin._peaks = list(self._peaks)
-        return twin
+        nodes = dict(zip(peaks(self.size), self._peaks, strict=True))
+        return Frontier(self.size, lambda level, index: nodes[level, index])
 
 
 def peaks(size: int) -> list[tuple[int, int]]:
@@ -148,8 +146,10 @@ def _to_rfc_order(rule: Sequence[int], subset: Sequence[int], path: Sequence[byt
     for bit, entry in zip(rule[:first], path[:first], strict=True):
         if folded is None:
             folded = entry
+        elif bit == 0:
+            folded = hash_node(folded, entry)
         else:
-            folded = hash_node(folded, entry) if bit == 0 else hash_node(entry, folded)
+            folded = hash_node(entry, folded)
     found = [path[first]] if sum(subset) > 1 else []
     if folded is not None:
         found.append(folded)

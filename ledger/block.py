@@ -1,0 +1,88 @@
+"""Blocks as they are stored, exported and sent: header, seal and raw transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from crypto.merkle import root
+
+from .header import HEADER_BYTES, Header, MalformedHeader
+
+_LENGTH: Final = 4
+
+
+class MalformedBlock(ValueError):
+    """Bytes are not the one encoding of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A header with the transactions that its txRoot is over, and the engine's seal on its hash."""
+
+    header: Header
+    transactions: tuple[bytes, ...]
+    seal: bytes | None
+    """What the engine can verify about the block's hash; None for block 0 and before sealing."""
+
+    def encode(self) -> bytes:
+        """Return header (320) || seal length (4) || seal || transaction count (4) || (length (4) || raw) each."""
+        seal = self.seal or b""
+        parts = [self.header.encode(), _number(len(seal)), seal, _number(len(self.transactions))]
+        for raw in self.transactions:
+            parts += (_number(len(raw)), raw)
+        return b"".join(parts)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Block:
+        """Return the block of these bytes; raises MalformedBlock."""
+        reader = _Reader(data)
+        try:
+            header = Header.decode(reader.take(HEADER_BYTES))
+        except MalformedHeader as error:
+            raise MalformedBlock(str(error)) from error
+        seal = reader.take_counted() or None
+        transactions = tuple(reader.take_counted() for _ in range(reader.take_number()))
+        reader.expect_end()
+        return cls(header, transactions, seal)
+
+    def sealed(self, seal: bytes) -> Block:
+        """Return this block with its seal."""
+        return Block(self.header, self.transactions, seal)
+
+    def body_bytes(self) -> int:
+        """Return the bytes that count against maxBlockBytes: the raw transactions."""
+        return sum(map(len, self.transactions))
+
+    def tx_root(self) -> bytes:
+        """Return the RFC 9162 root over the raw transactions."""
+        return root(self.transactions)
+
+
+class _Reader:
+    """Takes bytes off the front and refuses to go past the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        end = self._at + count
+        if end > len(self._data):
+            raise MalformedBlock(f"expected {count} more bytes, given {len(self._data) - self._at}")
+        found, self._at = self._data[self._at : end], end
+        return found
+
+    def take_number(self) -> int:
+        return int.from_bytes(self.take(_LENGTH), "big")
+
+    def take_counted(self) -> bytes:
+        return self.take(self.take_number())
+
+    def expect_end(self) -> None:
+        if self._at != len(self._data):
+            raise MalformedBlock(f"{len(self._data) - self._at} bytes too many")
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(_LENGTH, "big")

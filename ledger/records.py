@@ -1,0 +1,150 @@
+"""The records of the state, their canonical bytes and their keys (protocol section 4).
+
+Records are fixed-width big-endian: amounts 16 bytes, counters and heights 8. These bytes are what the state root
+commits to and what a state proof carries; `docs/protocol.md` has the table.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+_AMOUNT: Final = 16
+_COUNTER: Final = 8
+
+BURNED_KEY: Final = b"b"
+
+
+class PoolStatus(IntEnum):
+    """Where a pool is in its life; a closed pool's record stays."""
+
+    OPEN = 0
+    EXPIRED = 1
+    SLASHED = 2
+
+
+class Account(NamedTuple):
+    """Tokens and the number of transactions sent so far."""
+
+    balance: int
+    nonce: int
+
+    def encode(self) -> bytes | None:
+        """Return balance (16) || nonce (8); None for the account that is absent from the state."""
+        if self.balance == 0 and self.nonce == 0:
+            return None
+        return self.balance.to_bytes(_AMOUNT, "big") + self.nonce.to_bytes(_COUNTER, "big")
+
+    @classmethod
+    def decode(cls, data: bytes) -> Account:
+        """Return the account of 24 bytes."""
+        _check_length(data, ACCOUNT_BYTES)
+        return cls(int.from_bytes(data[:16], "big"), int.from_bytes(data[16:], "big"))
+
+
+class Pool(NamedTuple):
+    """One micropayment pool (paper, step 1). Amounts in base units, createdAt and expiresAt are heights."""
+
+    creator: bytes
+    resource_id: bytes
+    deposit: int
+    collateral: int
+    spent: int
+    created_at: int
+    expires_at: int
+    status: PoolStatus
+
+    @property
+    def remaining(self) -> int:
+        """What the deposit can still pay; of an expired pool, what was returned of it."""
+        return self.deposit - self.spent
+
+    @property
+    def locked(self) -> int:
+        """The tokens that the pool holds: none once it is closed."""
+        return self.remaining + self.collateral if self.status is PoolStatus.OPEN else 0
+
+    def encode(self) -> bytes:
+        """Return creator (20), resourceId (32), deposit, collateral, spent (16 each), two heights (8), status (1)."""
+        return b"".join(
+            (
+                self.creator,
+                self.resource_id,
+                self.deposit.to_bytes(_AMOUNT, "big"),
+                self.collateral.to_bytes(_AMOUNT, "big"),
+                self.spent.to_bytes(_AMOUNT, "big"),
+                self.created_at.to_bytes(_COUNTER, "big"),
+                self.expires_at.to_bytes(_COUNTER, "big"),
+                _STATUS_BYTES[self.status],
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Pool:
+        """Return the pool of 117 bytes."""
+        _check_length(data, POOL_BYTES)
+        return cls(
+            data[:20],
+            data[20:52],
+            int.from_bytes(data[52:68], "big"),
+            int.from_bytes(data[68:84], "big"),
+            int.from_bytes(data[84:100], "big"),
+            int.from_bytes(data[100:108], "big"),
+            int.from_bytes(data[108:116], "big"),
+            PoolStatus(data[116]),
+        )
+
+
+class Target(NamedTuple):
+    """What one payee has had from one pool: settlements so far and their total."""
+
+    seq: int
+    paid: int
+
+    def encode(self) -> bytes:
+        """Return seq (8) || paid (16)."""
+        return self.seq.to_bytes(_COUNTER, "big") + self.paid.to_bytes(_AMOUNT, "big")
+
+    @classmethod
+    def decode(cls, data: bytes) -> Target:
+        """Return the record of 24 bytes."""
+        _check_length(data, TARGET_BYTES)
+        return cls(int.from_bytes(data[:8], "big"), int.from_bytes(data[8:], "big"))
+
+
+ACCOUNT_BYTES: Final = 24
+POOL_BYTES: Final = 117
+TARGET_BYTES: Final = 24
+_STATUS_BYTES: Final = tuple(bytes([status]) for status in PoolStatus)
+ABSENT_ACCOUNT: Final = Account(0, 0)
+ABSENT_TARGET: Final = Target(0, 0)
+
+
+def encode_burned(burned: int) -> bytes | None:
+    """Return the 16 bytes of the total ever burned; None while nothing was."""
+    return burned.to_bytes(_AMOUNT, "big") if burned else None
+
+
+def decode_burned(data: bytes | None) -> int:
+    """Return the total ever burned; 0 for the absent record."""
+    return int.from_bytes(data, "big") if data else 0
+
+
+def account_key(address: bytes) -> bytes:
+    """Return the state key of an account."""
+    return b"a" + address
+
+
+def pool_key(cptx_hash: bytes) -> bytes:
+    """Return the state key of a pool."""
+    return b"p" + cptx_hash
+
+
+def target_key(cptx_hash: bytes, target: bytes) -> bytes:
+    """Return the state key of a (pool, target) record."""
+    return b"t" + cptx_hash + target
+
+
+def _check_length(data: bytes, expected: int) -> None:
+    if len(data) != expected:
+        raise ValueError(f"expected a record of {expected} bytes, given {len(data)}")

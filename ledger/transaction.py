@@ -1,0 +1,109 @@
+"""What the ledger knows of transactions: nothing about any type, only the shape that all types share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from crypto.eip712 import Domain, StructType
+
+from .genesis import Genesis
+from .receipt import Receipt
+from .state import State
+
+
+class Fields(Protocol):
+    """The decoded fields of one type: a frozen record that states a fee."""
+
+    @property
+    def fee(self) -> int:
+        """The fee stated, in base units."""
+
+
+F = TypeVar("F", bound=Fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a transaction can see besides the state."""
+
+    height: int
+    """The height of the block it is applied in."""
+    genesis: Genesis
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where a transaction queues while it is pending, and what decides whether it stays valid."""
+
+    key: bytes
+    """Transactions with the same key are applied in the order of their positions."""
+    position: int
+    watches: tuple[bytes, ...]
+    """State keys whose change calls for a new judgement."""
+    needs: bytes | None = None
+    """Hash of the transaction that must come first if it is pending too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction(Generic[F]):
+    """A transaction whose bytes are canonical and whose signers are recovered."""
+
+    kind: TransactionKind[F]
+    raw: bytes
+    hash: bytes
+    """Keccak-256 of `raw`."""
+    fields: F
+    signers: tuple[bytes, ...]
+    """Recovered addresses, in the order of the signatures on the wire; the last one sends (`from`)."""
+
+    @property
+    def sender(self) -> bytes:
+        """The address that published the transaction."""
+        return self.signers[-1]
+
+
+class TransactionKind(Protocol[F]):
+    """Everything about one transaction type; `txtypes` has one file for each."""
+
+    @property
+    def code(self) -> int:
+        """The type byte."""
+
+    @property
+    def name(self) -> str:
+        """The name on the wire, as in the protocol."""
+
+    @property
+    def layout(self) -> tuple[Part, ...]:
+        """What follows the type byte, in order."""
+
+    @property
+    def documents(self) -> tuple[StructType, ...]:
+        """The EIP-712 structs that are signed, in the order of the signatures on the wire."""
+
+    def decode(self, raw: bytes) -> F:
+        """Return the fields; raises Refusal MALFORMED unless `raw` is the one encoding of a transaction."""
+
+    def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
+        """Return the 32-byte digests that the signatures are over, in their order on the wire."""
+
+    def apply(self, state: State, transaction: Transaction[F], context: Context) -> Receipt:
+        """Change `state`, or raise Refusal and leave it as it was."""
+
+    def lane(self, transaction: Transaction[F]) -> Lane:
+        """Return where the transaction queues while pending."""
+
+
+AnyTransaction = Transaction[Any]
+AnyKind = TransactionKind[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field or signature of a transaction on the wire."""
+
+    name: str
+    """As in JSON: `cptxHash`, `signature`."""
+    abi: str
+    """`address`, `uint256` (an amount), `uint64`, `bytes32` or `signature`."""

@@ -1,0 +1,108 @@
+"""CreatePool: locks a deposit and a collateral for one resource and a number of blocks (paper, step 1, equation 1).
+
+Signed by the creator. Refused: ZERO_AMOUNT (deposit 0), COLLATERAL_TOO_LOW (unless collateral > deposit, Theorem
+IV.1), BAD_DURATION, BAD_NONCE, NONCE_GAP, INSUFFICIENT_BALANCE. The pool's id is the transaction's hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from crypto.eip712 import Domain, StructType, struct_hash
+from ledger.errors import Refusal
+from ledger.genesis import Genesis
+from ledger.receipt import Outcome, Receipt
+from ledger.records import Pool, PoolStatus
+from ledger.state import State
+from ledger.transaction import Context, Lane, Part, Transaction
+
+from .sender import debit_sender, sender_lane
+from .wire import SIGNATURE, decode_fields
+
+STRUCT: Final = StructType(
+    "CreatePool",
+    (
+        ("resourceId", "bytes32"),
+        ("deposit", "uint256"),
+        ("collateral", "uint256"),
+        ("duration", "uint64"),
+        ("fee", "uint256"),
+        ("nonce", "uint64"),
+    ),
+)
+_TYPE_HASH = STRUCT.type_hash()
+_SIGNED = slice(1, 193)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePoolFields:
+    """Amounts in base units, duration in blocks."""
+
+    resource_id: bytes
+    deposit: int
+    collateral: int
+    duration: int
+    fee: int
+    nonce: int
+
+
+class CreatePoolKind:
+    """See the module."""
+
+    code: Final = 0x02
+    name: Final = "CreatePool"
+    layout: Final = (*(Part(name, abi) for name, abi in STRUCT.members), Part("signature", SIGNATURE))
+    documents: Final = (STRUCT,)
+
+    def decode(self, raw: bytes) -> CreatePoolFields:
+        """Return the fields; raises Refusal MALFORMED."""
+        return CreatePoolFields(*decode_fields(raw, self.layout))
+
+    def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
+        """Return the digest of CreatePool."""
+        return (domain.digest(struct_hash(_TYPE_HASH, raw[_SIGNED])),)
+
+    def lane(self, transaction: Transaction[CreatePoolFields]) -> Lane:
+        """Queue behind the creator's lower nonces."""
+        return sender_lane(transaction.sender, transaction.fields.nonce)
+
+    def apply(self, state: State, transaction: Transaction[CreatePoolFields], context: Context) -> Receipt:
+        """Lock deposit and collateral from this height on, for `duration` blocks."""
+        fields = transaction.fields
+        _check_terms(fields, context.genesis)
+        cost = fields.deposit + fields.collateral + fields.fee
+        debit_sender(state, transaction.sender, fields.nonce, cost)
+        state.credit(context.genesis.authority, fields.fee)
+        state.put_pool(transaction.hash, _new_pool(transaction, context.height))
+        return Receipt(transaction.hash, Outcome.CREATED, fields.fee, transaction.hash)
+
+
+def _check_terms(fields: CreatePoolFields, genesis: Genesis) -> None:
+    if fields.deposit == 0:
+        raise Refusal("ZERO_AMOUNT", "a deposit above 0", 0)
+    if fields.collateral <= fields.deposit:
+        raise Refusal("COLLATERAL_TOO_LOW", f"a collateral above the deposit of {fields.deposit}", fields.collateral)
+    if not genesis.min_duration <= fields.duration <= genesis.max_duration:
+        raise Refusal(
+            "BAD_DURATION",
+            f"{genesis.min_duration} to {genesis.max_duration} blocks",
+            fields.duration,
+        )
+
+
+def _new_pool(transaction: Transaction[CreatePoolFields], height: int) -> Pool:
+    fields = transaction.fields
+    return Pool(
+        creator=transaction.sender,
+        resource_id=fields.resource_id,
+        deposit=fields.deposit,
+        collateral=fields.collateral,
+        spent=0,
+        created_at=height,
+        expires_at=height + fields.duration,
+        status=PoolStatus.OPEN,
+    )
+
+
+CREATE_POOL: Final = CreatePoolKind()

@@ -1,0 +1,70 @@
+"""Transfer: tokens from one account to another.
+
+Signed by the sender. Refused: ZERO_AMOUNT, BAD_NONCE (used), NONCE_GAP (future), INSUFFICIENT_BALANCE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from crypto.eip712 import Domain, StructType, struct_hash
+from ledger.errors import Refusal
+from ledger.receipt import Outcome, Receipt
+from ledger.state import State
+from ledger.transaction import Context, Lane, Part, Transaction
+
+from .sender import debit_sender, sender_lane
+from .wire import SIGNATURE, decode_fields
+
+STRUCT: Final = StructType(
+    "Transfer",
+    (("to", "address"), ("amount", "uint256"), ("fee", "uint256"), ("nonce", "uint64")),
+)
+_TYPE_HASH = STRUCT.type_hash()
+_SIGNED = slice(1, 129)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFields:
+    """Amounts in base units."""
+
+    to: bytes
+    """The 20-byte address that receives, which may be the sender's own."""
+    amount: int
+    fee: int
+    nonce: int
+
+
+class TransferKind:
+    """See the module."""
+
+    code: Final = 0x01
+    name: Final = "Transfer"
+    layout: Final = (*(Part(name, abi) for name, abi in STRUCT.members), Part("signature", SIGNATURE))
+    documents: Final = (STRUCT,)
+
+    def decode(self, raw: bytes) -> TransferFields:
+        """Return the fields; raises Refusal MALFORMED."""
+        return TransferFields(*decode_fields(raw, self.layout))
+
+    def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
+        """Return the digest of Transfer."""
+        return (domain.digest(struct_hash(_TYPE_HASH, raw[_SIGNED])),)
+
+    def lane(self, transaction: Transaction[TransferFields]) -> Lane:
+        """Queue behind the sender's lower nonces."""
+        return sender_lane(transaction.sender, transaction.fields.nonce)
+
+    def apply(self, state: State, transaction: Transaction[TransferFields], context: Context) -> Receipt:
+        """Debit amount and fee, then credit the receiver, then the authority."""
+        fields = transaction.fields
+        if fields.amount == 0:
+            raise Refusal("ZERO_AMOUNT", "an amount above 0", 0)
+        debit_sender(state, transaction.sender, fields.nonce, fields.amount + fields.fee)
+        state.credit(fields.to, fields.amount)
+        state.credit(context.genesis.authority, fields.fee)
+        return Receipt(transaction.hash, Outcome.TRANSFERRED, fields.fee)
+
+
+TRANSFER: Final = TransferKind()
