@@ -10,6 +10,7 @@ paths ?= .
 UV_VERSION := 0.13.9
 
 RUNTIME := $(VENV)/.runtime-installed
+COMMAND := $(VENV)/.command-installed
 TESTING := $(VENV)/.test-installed
 ORACLES := tests/js/node_modules/.installed
 PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
@@ -20,17 +21,20 @@ PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(RUNTIME) ## .venv with what the node needs, from requirements/runtime.txt
+venv: $(COMMAND) ## .venv with what the node needs, from requirements/runtime.txt
 
-$(RUNTIME): pyproject.toml requirements/runtime.txt
+$(RUNTIME): requirements/runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Poolchain needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
 	@echo "Installing Poolchain into $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+$(COMMAND): pyproject.toml $(RUNTIME)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-venv-test: $(TESTING) ## the same with the tools for tests and checks
+venv-test: $(COMMAND) $(TESTING) ## the same with the tools for tests and checks
 
 $(TESTING): $(RUNTIME) requirements/test.txt
 	@echo "Installing the test tools into $(VENV) ..."

@@ -1,0 +1,1 @@
+"""Tests: unit tests mirror the rooms, everything else looks at the node from outside."""
