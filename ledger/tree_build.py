@@ -1,0 +1,95 @@
+"""State trees from nothing: the root of a whole state, and all its pages in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from itertools import groupby
+
+from crypto.state_proof import EMPTY_ROOT
+
+from .tree_pages import (
+    LEAF_DEPTH,
+    MAX_LEAVES,
+    NO_CELL,
+    encode_cells,
+    encode_leaves,
+    fold,
+    group_of,
+    page_key,
+    prefix_of,
+    root_of_leaves,
+    width,
+)
+from .tree_top import page_depths
+
+Entry = tuple[bytes, bytes]
+"""Tree key and SHA-256 of the record."""
+PutPage = Callable[[bytes, bytes], None]
+
+
+def compute_root(items: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Root of the state with these (tree key, record), in strictly ascending order of keys.
+
+    Knows nothing of pages and holds one path in memory: what a full verification compares with.
+    Raises ValueError when the order is broken.
+    """
+    cell = root_of_leaves((key, sha256(record).digest()) for key, record in items)
+    return EMPTY_ROOT if cell == NO_CELL else cell
+
+
+def build_pages(items: Iterable[tuple[bytes, bytes]], put: PutPage) -> bytes:
+    """Hand every page of the state with these sorted (tree key, record) to `put`; the root.
+
+    One pass, one path of pages in memory. Raises ValueError when the order is broken.
+    """
+    entries = ((key, sha256(record).digest()) for key, record in _ascending(items))
+    cells = _pages_at(LEAF_DEPTH, entries, put)
+    for depth in reversed(page_depths(LEAF_DEPTH)):
+        cells = _inner_pages(depth, cells, put)
+    return next((cell for _, cell in cells), EMPTY_ROOT)
+
+
+def _ascending(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """The same items, once their keys are seen to ascend strictly."""
+    last = b""
+    for item in items:
+        if item[0] <= last:
+            raise ValueError("keys are not in strictly ascending order")
+        last = item[0]
+        yield item
+
+
+def _pages_at(depth: int, entries: Iterable[Entry], put: PutPage) -> Iterator[tuple[int, bytes]]:
+    """(prefix, cell) of every page at `depth`, after the pages themselves were put."""
+    for prefix, part in groupby(entries, key=lambda entry: prefix_of(entry[0], depth)):
+        leaves = list(part)
+        if len(leaves) > MAX_LEAVES:
+            below = _pages_at(depth + width(depth), leaves, put)
+            yield from _inner_pages(depth, below, put)
+        else:
+            yield prefix, _leaf_page(depth, prefix, leaves, put)
+
+
+def _leaf_page(depth: int, prefix: int, leaves: list[Entry], put: PutPage) -> bytes:
+    """Put a leaf page; its cell."""
+    parts: list[list[Entry]] = [[], [], [], []]
+    for leaf in leaves:
+        parts[group_of(leaf[0], depth)].append(leaf)
+    groups = [b"".join(key + record_hash for key, record_hash in part) for part in parts]
+    cells = [root_of_leaves(part) for part in parts]
+    put(page_key(depth, prefix), encode_leaves(groups, cells))
+    return fold(depth, cells)
+
+
+def _inner_pages(depth: int, below: Iterable[tuple[int, bytes]], put: PutPage) -> Iterator[tuple[int, bytes]]:
+    """(prefix, cell) of the inner pages at `depth` over the cells at the next cut."""
+    bits = width(depth)
+    for prefix, part in groupby(below, key=lambda item: item[0] >> bits):
+        cells = [NO_CELL] * (1 << bits)
+        for child, cell in part:
+            cells[child & (1 << bits) - 1] = cell
+        page = encode_cells(b"".join(cells))
+        if page is not None:
+            put(page_key(depth, prefix), page)
+        yield prefix, fold(depth, cells)
