@@ -22,6 +22,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(COMMAND) ## .venv with what the node needs, from requirements/runtime.txt
+	@:
 
 $(RUNTIME): requirements/runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Poolchain needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
@@ -35,6 +36,7 @@ $(COMMAND): pyproject.toml $(RUNTIME)
 	@touch $@
 
 venv-test: $(COMMAND) $(TESTING) ## the same with the tools for tests and checks
+	@:
 
 $(TESTING): $(RUNTIME) requirements/test.txt
 	@echo "Installing the test tools into $(VENV) ..."
