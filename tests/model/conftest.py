@@ -1,0 +1,10 @@
+"""The fixture of the scenarios."""
+
+import pytest
+
+from .small_chain import Chain
+
+
+@pytest.fixture
+def chain() -> Chain:
+    return Chain()
