@@ -1,0 +1,1 @@
+"""JSON-RPC 2.0: strict values at the edge, methods, limits and the ASGI application."""
