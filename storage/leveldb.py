@@ -63,7 +63,7 @@ class Opened(NamedTuple):
 
 
 class _Handle(NamedTuple):
-    """What keeps a database open. A tuple lets go of its last item first: LevelDB, then the lock."""
+    """What keeps a database open; a tuple lets go of its last item first, as is right here."""
 
     directory: DirectoryLock
     database: Any
