@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from crypto import state_proof
+
 _AMOUNT: Final = 16
 _COUNTER: Final = 8
 
@@ -143,6 +145,19 @@ def pool_key(cptx_hash: bytes) -> bytes:
 def target_key(cptx_hash: bytes, target: bytes) -> bytes:
     """Return the state key of a (pool, target) record."""
     return b"t" + cptx_hash + target
+
+
+def tree_key(key: bytes) -> bytes:
+    """Return the 32-byte key under which the state tree commits to the record of a state key."""
+    match key[:1]:
+        case b"a":
+            return state_proof.account_key(key[1:])
+        case b"p":
+            return state_proof.pool_key(key[1:])
+        case b"t":
+            return state_proof.target_key(key[1:33], key[33:])
+        case _:
+            return state_proof.burned_key()
 
 
 def _check_length(data: bytes, expected: int) -> None:

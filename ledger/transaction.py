@@ -41,8 +41,10 @@ class Lane:
     position: int
     watches: tuple[bytes, ...]
     """State keys whose change calls for a new judgement."""
-    needs: bytes | None = None
-    """Hash of the transaction that must come first if it is pending too."""
+    pools: tuple[bytes, ...] = ()
+    """Ids of the pools it draws on: their CreatePools, if pending too, come first."""
+    promise: int = 0
+    """What a transaction that takes the same place may not lower, in base units."""
 
 
 @dataclass(frozen=True, slots=True)

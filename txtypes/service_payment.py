@@ -78,7 +78,7 @@ class ServicePaymentKind:
         fields = transaction.fields
         key = target_key(fields.cptx_hash, fields.target)
         watches = (pool_key(fields.cptx_hash), key, account_key(fields.target))
-        return Lane(key, fields.tgt_seq, watches, needs=fields.cptx_hash)
+        return Lane(key, fields.tgt_seq, watches, (fields.cptx_hash,), fields.amount)
 
     def apply(self, state: State, transaction: Transaction[ServicePaymentFields], context: Context) -> Receipt:
         """Pay the target what is due, or slash the pool when the deposit cannot cover it."""

@@ -1,0 +1,1 @@
+"""Who writes the next block: mempool, block building, seals, import. No clock, thread or file: they are handed in."""

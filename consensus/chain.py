@@ -1,0 +1,190 @@
+"""The head of a chain and the only way in which it moves: build or check a block, then commit it.
+
+Building and checking both go through `ledger.transition.BlockExecution`. Nothing moves before the store has said that
+the block is durable; a block that is built and then dropped leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crypto.eip712 import Domain
+from crypto.merkle import hash_leaf, root
+from ledger import supply
+from ledger.block import Block
+from ledger.errors import InvalidBlock, Refusal
+from ledger.executed import ExecutedBlock, Tip
+from ledger.genesis import Genesis
+from ledger.header import Header
+from ledger.records import tree_key
+from ledger.state import StateReader
+from ledger.state_tree import StateTree, TreeUpdate
+from ledger.transaction import AnyTransaction
+from ledger.transition import BlockExecution, BlockResult, apply_block
+
+from .ports import ChainStore
+from .seal import check_seal
+
+Decode = Callable[[Sequence[bytes]], Sequence[AnyTransaction]]
+"""Raw transactions -> checked ones; raises Refusal for the first that is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A block made from candidates, and the candidates that could not be in it."""
+
+    executed: ExecutedBlock
+    skipped: tuple[tuple[AnyTransaction, Refusal], ...]
+
+
+class Chain:
+    """One chain, at its head. Not thread-safe: one writer owns it."""
+
+    def __init__(self, store: ChainStore, genesis: Genesis, domain: Domain, tree_cache_bytes: int) -> None:
+        """Stand at the head of what `store` holds."""
+        self._store = store
+        self.genesis = genesis
+        self.domain = domain
+        self.tip: Tip = store.tip()
+        self._tree = StateTree(store.read_page, self.tip.header.state_root, tree_cache_bytes)
+
+    @property
+    def state(self) -> StateReader:
+        """The state after the head."""
+        return self._store.state()
+
+    def build(self, parent: Tip, candidates: Iterable[AnyTransaction], timestamp: int) -> Built:
+        """Make the block after `parent` from the candidates, in their order, leaving out what breaks a rule.
+
+        `parent` is the head, or a block that was built on the head and changed no state. `timestamp` is in Unix
+        seconds; the parent's is used when that is later.
+        """
+        execution = BlockExecution(self.state, parent.header.height + 1, self.genesis)
+        included: list[AnyTransaction] = []
+        skipped: list[tuple[AnyTransaction, Refusal]] = []
+        for transaction in candidates:
+            if not execution.has_room(transaction):
+                break
+            try:
+                execution.apply(transaction)
+            except Refusal as refusal:
+                skipped.append((transaction, refusal))
+            else:
+                included.append(transaction)
+        result = execution.finish()
+        tree = self._tree.update(_by_tree_key(result.changes))
+        header = self._next_header(parent, included, result, tree.root, timestamp)
+        block = Block(header, tuple(transaction.raw for transaction in included), None)
+        return Built(self._executed(parent, block, included, result, tree), tuple(skipped))
+
+    def check(self, parent: Tip, block: Block, decode: Decode) -> ExecutedBlock:
+        """Execute a block that claims to follow `parent`, whatever its seal; raises InvalidBlock."""
+        self._check_links(parent, block)
+        try:
+            transactions = decode(block.transactions)
+        except Refusal as refusal:
+            raise InvalidBlock("INVALID_TRANSACTION", str(refusal)) from refusal
+        tree: list[TreeUpdate] = []
+
+        def state_root(changes: Mapping[bytes, bytes | None]) -> bytes:
+            tree.append(self._tree.update(_by_tree_key(changes)))
+            return tree[0].root
+
+        result = apply_block(self.state, block.header, transactions, self.genesis, state_root)
+        return self._executed(parent, block, transactions, result, tree[0])
+
+    def check_sealed(self, parent: Tip, block: Block, decode: Decode) -> ExecutedBlock:
+        """Like `check`, and the seal must be the authority's."""
+        check_seal(block.seal, block.header.hash(), self.genesis.authority, self.domain)
+        return self.check(parent, block, decode)
+
+    def commit(self, blocks: Sequence[ExecutedBlock]) -> None:
+        """Write sealed blocks that follow the head, then move the head.
+
+        Only the last of them may change state: each was executed on the state after the head.
+        """
+        self._store.commit(blocks)
+        last = blocks[-1]
+        self._tree.adopt(last.tree)
+        self.tip = last.tip
+
+    def _next_header(
+        self,
+        parent: Tip,
+        included: Sequence[AnyTransaction],
+        result: BlockResult,
+        state_root: bytes,
+        timestamp: int,
+    ) -> Header:
+        history = parent.history.fork()
+        history.append(hash_leaf(parent.hash))
+        return Header(
+            chain_id=self.genesis.chain_id,
+            height=parent.header.height + 1,
+            timestamp=max(timestamp, parent.header.timestamp),
+            parent_hash=parent.hash,
+            tx_root=root(transaction.raw for transaction in included),
+            tx_count=len(included),
+            receipts_root=result.receipts_root(),
+            state_root=state_root,
+            history_root=history.root(),
+            authority=self.genesis.authority,
+        )
+
+    def _executed(
+        self,
+        parent: Tip,
+        block: Block,
+        transactions: Sequence[AnyTransaction],
+        result: BlockResult,
+        tree: TreeUpdate,
+    ) -> ExecutedBlock:
+        history = parent.history.fork()
+        nodes = history.append(hash_leaf(parent.hash))
+        after = supply.advance(parent.supply, result.before, result.changes)
+        supply.check(after, self.genesis)
+        return ExecutedBlock(
+            block=block,
+            result=result,
+            transaction_hashes=tuple(transaction.hash for transaction in transactions),
+            tree=tree,
+            history_nodes=tuple(nodes),
+            tip=Tip(block.header, block.header.hash(), history, after),
+        )
+
+    def _check_links(self, parent: Tip, block: Block) -> None:
+        """Check everything about a block that needs no execution."""
+        header, genesis = block.header, self.genesis
+        history = parent.history.fork()
+        history.append(hash_leaf(parent.hash))
+        _expect("WRONG_CHAIN_ID", header.chain_id, genesis.chain_id)
+        _expect("WRONG_HEIGHT", header.height, parent.header.height + 1)
+        _expect("WRONG_PARENT", header.parent_hash, parent.hash)
+        _expect("WRONG_AUTHORITY", header.authority, genesis.authority)
+        _expect("WRONG_TX_COUNT", header.tx_count, len(block.transactions))
+        _expect("WRONG_TX_ROOT", header.tx_root, block.tx_root())
+        _expect("WRONG_HISTORY_ROOT", header.history_root, history.root())
+        if header.timestamp < parent.header.timestamp:
+            raise InvalidBlock("WRONG_TIMESTAMP", f"expected at least {parent.header.timestamp}")
+        if header.tx_count > genesis.max_block_transactions or block.body_bytes() > genesis.max_block_bytes:
+            raise InvalidBlock("BLOCK_TOO_LARGE", "the block is above maxBlockTransactions or maxBlockBytes")
+
+
+def check_not_ahead(header: Header, now: int, allowed_seconds: int = 15) -> None:
+    """Raise InvalidBlock TIMESTAMP_AHEAD for a block received live too far ahead of the clock (`now`, Unix seconds)."""
+    if header.timestamp > now + allowed_seconds:
+        raise InvalidBlock("TIMESTAMP_AHEAD", f"expected at most {now + allowed_seconds}, given {header.timestamp}")
+
+
+def _by_tree_key(changes: Mapping[bytes, bytes | None]) -> dict[bytes, bytes | None]:
+    return {tree_key(key): record for key, record in changes.items()}
+
+
+def _expect(reason: str, given: object, expected: object) -> None:
+    if given != expected:
+        raise InvalidBlock(reason, f"expected {_show(expected)}, given {_show(given)}")
+
+
+def _show(value: object) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)

@@ -1,0 +1,35 @@
+"""What consensus needs from outside: where blocks are kept, and the record of what was signed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ledger.executed import ExecutedBlock, Tip
+from ledger.state import StateReader
+
+
+class ChainStore(Protocol):
+    """Blocks, state and indexes of one chain, durable."""
+
+    def tip(self) -> Tip:
+        """Return the head as the next block's parent."""
+
+    def state(self) -> StateReader:
+        """Return the state after the head, as a view that stays the same when the head moves."""
+
+    def read_page(self, key: bytes) -> bytes | None:
+        """Return a page of the state tree after the head."""
+
+    def commit(self, blocks: Sequence[ExecutedBlock]) -> None:
+        """Write sealed blocks that follow the head, all or none, and return when they would survive a power cut."""
+
+
+class SigningRecord(Protocol):
+    """The witness outside the database: the last blocks that were, or were about to be, signed."""
+
+    def write(self, height: int, payload: bytes) -> None:
+        """Keep `payload` for the block at `height` and return when it would survive a power cut."""
+
+    def last(self) -> tuple[int, bytes] | None:
+        """Return the newest (height, payload)."""
