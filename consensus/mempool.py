@@ -166,7 +166,7 @@ class Mempool:
         return Pending(transaction, lane, self._arrivals, queue.judge(transaction, self._lanes.context))
 
     def _rival(self, pending: Pending) -> Pending | None:
-        """Return the pending double spend of the pool that a new one replaces; raises Refusal if that pays too little."""
+        """Return the pool's pending double spend that a new one replaces; raises Refusal if that pays too little."""
         rival = self._lanes.double_spend(pending.receipt.cptx_hash) if pending.is_double_spend else None
         if rival:
             _expect_bump(pending, rival)
