@@ -57,7 +57,7 @@ demo: venv ## one pool's life against a fresh local chain
 	@$(RUN)/poolchain demo $(ARGS)
 
 test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to pytest
-	@$(RUN)/pytest -n $(workers) --dist loadfile $(if $(k),-k "$(k)") $(ARGS)
+	@$(RUN)/pytest -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
 
 lint: venv-test ## ruff: rules and formatting
 	@$(RUN)/ruff check $(paths)
