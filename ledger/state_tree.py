@@ -11,34 +11,26 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
 
-from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, HASH_BYTES, PRESENT, StateProof, key_bit
+from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, HASH_BYTES, KEY_BITS, PRESENT, StateProof, key_bit
 
+from .leaf_pages import Change, entries_in, split_entries, update_leaf_page
 from .tree_pages import (
     LEAF_DEPTH,
-    MAX_LEAVES,
     NO_CELL,
     DamagedTree,
     ReadPage,
     decode_cells,
-    decode_leaves,
     encode_cells,
-    encode_leaves,
-    entries_of,
     fold,
-    group_of,
-    is_leaf_page,
+    is_inner_page,
     page_key,
     prefix_of,
-    put_entry,
     root_of_leaves,
     width,
 )
 from .tree_top import TreeTop, depth_for
 
 DEFAULT_CACHE_BYTES = 32 << 20
-
-Change = tuple[bytes, bytes | None]
-"""Tree key and SHA-256 of the new record, or None where the record goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +126,7 @@ class _PageWriter:
         old = self._read(key) if exists else None
         if exists and old is None:
             raise DamagedTree(f"page of depth {depth} is missing")
-        if depth < LEAF_DEPTH or (old is not None and not is_leaf_page(old)):
+        if depth < LEAF_DEPTH or (old is not None and is_inner_page(old)):
             cells = decode_cells(old, depth) if old is not None else [NO_CELL] * (1 << width(depth))
             new, cell = self._update_cells(depth, cells, changes)
         else:
@@ -153,18 +145,11 @@ class _PageWriter:
 
     def _update_leaves(self, depth: int, old: bytes | None, changes: Sequence[Change]) -> tuple[bytes | None, bytes]:
         """Leaf page: new bytes and new cell; cut in pieces when it has too many leaves."""
-        groups, cells = decode_leaves(old) if old is not None else ([b""] * 4, [NO_CELL] * 4)
-        for key, record_hash in changes:
-            group = group_of(key, depth)
-            groups[group] = put_entry(groups[group], key, record_hash)
-            cells[group] = b""
-        if sum(map(len, groups)) > MAX_LEAVES * 2 * HASH_BYTES:
-            return self._update_cells(depth, [NO_CELL] * (1 << width(depth)), entries_of(groups))
-        for group, cell in enumerate(cells):
-            if not cell:
-                cells[group] = root_of_leaves(entries_of(groups[group : group + 1]))
-        page = encode_leaves(groups, cells) if any(groups) else None
-        return page, fold(depth, cells)
+        result = update_leaf_page(old, depth, changes)
+        if isinstance(result, bytes):
+            leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(result)]
+            return self._update_cells(depth, [NO_CELL] * (1 << width(depth)), leaves)
+        return result
 
 
 def prove(read: ReadPage, key: bytes) -> StateProof:
@@ -177,7 +162,7 @@ def prove(read: ReadPage, key: bytes) -> StateProof:
     page = read(page_key(0, 0))
     if page is None:
         return StateProof(EMPTY, b"", b"", ())
-    while not is_leaf_page(page):
+    while is_inner_page(page):
         index = _descend(key, depth, decode_cells(page, depth), path)
         prefix = prefix << width(depth) | index
         depth += width(depth)
@@ -185,11 +170,11 @@ def prove(read: ReadPage, key: bytes) -> StateProof:
         if below is None:
             raise DamagedTree(f"page of depth {depth} is missing")
         page = below
-    leaf_key, record_hash = _descend_leaves(key, entries_of(decode_leaves(page)[0]), path)
+    leaf = _descend_leaves(key, split_entries(entries_in(page)), path)
     path.reverse()
-    if leaf_key == key:
+    if leaf.startswith(key):
         return StateProof(PRESENT, b"", b"", tuple(path))
-    return StateProof(ABSENT, leaf_key, record_hash, tuple(path))
+    return StateProof(ABSENT, leaf[:HASH_BYTES], leaf[HASH_BYTES:], tuple(path))
 
 
 def _descend(key: bytes, depth: int, cells: list[bytes], path: list[tuple[int, bytes]]) -> int:
@@ -208,16 +193,14 @@ def _descend(key: bytes, depth: int, cells: list[bytes], path: list[tuple[int, b
     return index
 
 
-def _descend_leaves(
-    key: bytes, leaves: list[tuple[bytes, bytes]], path: list[tuple[int, bytes]]
-) -> tuple[bytes, bytes]:
-    """The leaf that following the key's bits leads to; branches are added to `path`."""
+def _descend_leaves(key: bytes, leaves: list[bytes], path: list[tuple[int, bytes]]) -> bytes:
+    """The entry that following the key's bits leads to; branches are added to `path`."""
     while len(leaves) > 1:
-        first, last = (int.from_bytes(leaves[at][0], "big") for at in (0, -1))
-        bit = 256 - (first ^ last).bit_length()
-        sides: tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]] = ([], [])
+        first, last = (int.from_bytes(leaves[at][:HASH_BYTES], "big") for at in (0, -1))
+        bit = KEY_BITS - (first ^ last).bit_length()
+        sides: tuple[list[bytes], list[bytes]] = ([], [])
         for leaf in leaves:
-            sides[key_bit(leaf[0], bit)].append(leaf)
+            sides[key_bit(leaf, bit)].append(leaf)
         side = key_bit(key, bit)
         path.append((bit, root_of_leaves(sides[side ^ 1])))
         leaves = sides[side]

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import groupby
 
-from crypto.state_proof import EMPTY_ROOT
+from crypto.state_proof import EMPTY_ROOT, HASH_BYTES
 
+from .leaf_pages import MAX_LEAVES, leaf_page
 from .tree_pages import (
     LEAF_DEPTH,
-    MAX_LEAVES,
     NO_CELL,
     encode_cells,
-    encode_leaves,
     fold,
-    group_of,
     page_key,
     prefix_of,
     root_of_leaves,
@@ -23,8 +21,6 @@ from .tree_pages import (
 )
 from .tree_top import page_depths
 
-Entry = tuple[bytes, bytes]
-"""Tree key and SHA-256 of the record."""
 PutPage = Callable[[bytes, bytes], None]
 
 
@@ -34,7 +30,7 @@ def compute_root(items: Iterable[tuple[bytes, bytes]]) -> bytes:
     Knows nothing of pages and holds one path in memory: what a full verification compares with.
     Raises ValueError when the order is broken.
     """
-    cell = root_of_leaves((key, sha256(record).digest()) for key, record in items)
+    cell = root_of_leaves(key + sha256(record).digest() for key, record in items)
     return EMPTY_ROOT if cell == NO_CELL else cell
 
 
@@ -43,7 +39,7 @@ def build_pages(items: Iterable[tuple[bytes, bytes]], put: PutPage) -> bytes:
 
     One pass, one path of pages in memory. Raises ValueError when the order is broken.
     """
-    entries = ((key, sha256(record).digest()) for key, record in _ascending(items))
+    entries = (key + sha256(record).digest() for key, record in _ascending(items))
     cells = _pages_at(LEAF_DEPTH, entries, put)
     for depth in reversed(page_depths(LEAF_DEPTH)):
         cells = _inner_pages(depth, cells, put)
@@ -60,26 +56,18 @@ def _ascending(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, by
         yield item
 
 
-def _pages_at(depth: int, entries: Iterable[Entry], put: PutPage) -> Iterator[tuple[int, bytes]]:
+def _pages_at(depth: int, entries: Iterable[bytes], put: PutPage) -> Iterator[tuple[int, bytes]]:
     """(prefix, cell) of every page at `depth`, after the pages themselves were put."""
-    for prefix, part in groupby(entries, key=lambda entry: prefix_of(entry[0], depth)):
+    for prefix, part in groupby(entries, key=lambda entry: prefix_of(entry[:HASH_BYTES], depth)):
         leaves = list(part)
         if len(leaves) > MAX_LEAVES:
             below = _pages_at(depth + width(depth), leaves, put)
             yield from _inner_pages(depth, below, put)
         else:
-            yield prefix, _leaf_page(depth, prefix, leaves, put)
-
-
-def _leaf_page(depth: int, prefix: int, leaves: list[Entry], put: PutPage) -> bytes:
-    """Put a leaf page; its cell."""
-    parts: list[list[Entry]] = [[], [], [], []]
-    for leaf in leaves:
-        parts[group_of(leaf[0], depth)].append(leaf)
-    groups = [b"".join(key + record_hash for key, record_hash in part) for part in parts]
-    cells = [root_of_leaves(part) for part in parts]
-    put(page_key(depth, prefix), encode_leaves(groups, cells))
-    return fold(depth, cells)
+            page, cell = leaf_page(depth, b"".join(leaves))
+            if page is not None:
+                put(page_key(depth, prefix), page)
+            yield prefix, cell
 
 
 def _inner_pages(depth: int, below: Iterable[tuple[int, bytes]], put: PutPage) -> Iterator[tuple[int, bytes]]:

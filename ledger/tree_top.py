@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from mmap import mmap
 
 from .tree_pages import (
     BRANCH_TAGS,
@@ -13,7 +14,7 @@ from .tree_pages import (
     ReadPage,
     decode_cells,
     encode_cells,
-    join,
+    join_all,
     page_key,
     width,
 )
@@ -40,7 +41,8 @@ class TreeTop:
     """Cells of all prefixes of up to `depth` bits.
 
     A *node* is a prefix with a one in front of it: 1 is the root, 2n and 2n + 1 are the halves of
-    n. The array of 2^(depth + 1) cells takes memory only where pages have been loaded. Every page is
+    n. The array of 2^(depth + 1) cells is anonymous memory of the system (and no bytearray, whose slices would be copied
+    once more to be hashed): it takes room only where pages have been loaded. Every page is
     checked against the cell above it when it is loaded.
     """
 
@@ -49,13 +51,13 @@ class TreeTop:
         self.depth = depth
         self._read = read
         self._cuts = page_depths(depth)
-        self._cells = bytearray(_CELL << (depth + 1))
+        self._cells = mmap(-1, _CELL << (depth + 1))
         self._loaded = bytearray(1 << depth)
         self._set(1, root_cell)
 
     def cell(self, node: int) -> bytes:
         """Cell of a node in a loaded page."""
-        return bytes(self._cells[node * _CELL : (node + 1) * _CELL])
+        return self._cells[node * _CELL : (node + 1) * _CELL]
 
     def load(self, nodes: Iterable[int]) -> None:
         """Load every page on the way to these nodes of the lowest level."""
@@ -75,22 +77,32 @@ class TreeTop:
                 at = node * 2 * _CELL
                 left = known(node * 2) or cells[at : at + _CELL]
                 right = known(node * 2 + 1) or cells[at + _CELL : at + 2 * _CELL]
-                if NO_CELL in (left, right):
-                    fresh[node] = bytes(right if left == NO_CELL else left)
-                else:
+                if left != NO_CELL and right != NO_CELL:
                     fresh[node] = sha256(tag + left + right).digest()
+                else:
+                    fresh[node] = left if right == NO_CELL else right
 
     def changed_pages(self, fresh: dict[int, bytes]) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
         """(page key, old bytes, new bytes) of every page with a node of the lowest level in `fresh` below it."""
         level: Iterable[int] = [node for node in fresh if node >> self.depth]
         for cut in reversed(self._cuts):
             bits = width(cut)
-            level = dict.fromkeys([node >> bits for node in level])
-            for page in level:
-                nodes = range(page << bits, (page + 1) << bits)
-                old = self._cells[nodes.start * _CELL : nodes.stop * _CELL]
-                new = b"".join([fresh.get(node) or self.cell(node) for node in nodes])
-                yield page_key(cut, page ^ 1 << cut), encode_cells(bytes(old)), encode_cells(new)
+            pages: dict[int, bytearray] = {}
+            for node in level:
+                page = node >> bits
+                new = pages.get(page)
+                if new is None:
+                    new = pages[page] = bytearray(self._page_cells(page, bits))
+                at = (node - (page << bits)) * _CELL
+                new[at : at + _CELL] = fresh[node]
+            for page, new in pages.items():
+                old = encode_cells(self._page_cells(page, bits))
+                yield page_key(cut, page ^ 1 << cut), old, encode_cells(bytes(new))
+            level = pages
+
+    def _page_cells(self, page: int, bits: int) -> bytes:
+        """Committed cells of the page at a node, `bits` levels below it."""
+        return self._cells[(page << bits) * _CELL : ((page + 1) << bits) * _CELL]
 
     def adopt(self, fresh: dict[int, bytes]) -> None:
         """Make the cells in `fresh` the committed ones."""
@@ -117,7 +129,7 @@ class TreeTop:
         bit = cut + width(cut)
         while len(cells) > 1:
             bit -= 1
-            cells = [join(bit, *pair) for pair in zip(cells[::2], cells[1::2], strict=True)]
+            cells = join_all(bit, cells)
             levels.append(cells)
         if cells[0] != expected:
             raise DamagedTree(f"page of depth {cut} does not hash to the cell above it")
