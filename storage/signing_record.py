@@ -245,7 +245,7 @@ def _read_record(file: BinaryIO, available: int) -> Signed | None:
         return None
     length, height = int.from_bytes(head[:4]), int.from_bytes(head[4:12])
     if head[12:] != _head_check(head[:12]):
-        if _only_zeros_follow(file):
+        if head[-1] == 0 and _only_zeros_follow(file):
             return None
         raise ValueError("the head of a record does not match its checksum")
     if available < _HEAD_BYTES + length + _TAIL_BYTES:

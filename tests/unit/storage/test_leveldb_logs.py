@@ -22,7 +22,7 @@ from storage import leveldb
 from storage.kv import StorageDamaged, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from storage.kv import ReadView
 
@@ -77,8 +77,8 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
-    yield Killed(tmp_path_factory.mktemp("killed"))
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    return Killed(tmp_path_factory.mktemp("killed"))
 
 
 def _prefix(batches: int) -> dict[bytes, bytes]:
