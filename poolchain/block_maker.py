@@ -1,0 +1,150 @@
+"""When blocks come: on transaction, by hand, or at an interval; one at a time, on one writer thread.
+
+The event loop's thread owns the mempool. Building, recording, sealing and committing run on the writer thread, on
+candidates that were chosen before; what arrives meanwhile waits for the next block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from consensus.authority import Authority
+from consensus.mempool import Mempool
+from ledger.errors import InvariantViolation
+from ledger.executed import ExecutedBlock
+from rpc.ports import Sealing, StorageFailed
+from storage.kv import StorageError
+
+from .clock import Clock
+
+ON_TRANSACTION: Final = "on-transaction"
+MANUAL: Final = "manual"
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class BlockMaker:
+    """Drives the authority of one node."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        mempool: Mempool,
+        clock: Clock,
+        sealing: Sealing,
+        follow: Callable[[Sequence[ExecutedBlock]], None],
+    ) -> None:
+        """Take the parts; `follow` is called on the event loop's thread after every commit."""
+        self.sealing = sealing
+        self.failure: str | None = None
+        """Why nothing can be written any more."""
+        self.failed = asyncio.Event()
+        self._authority = authority
+        self._mempool = mempool
+        self._clock = clock
+        self._follow = follow
+        self._writer = ThreadPoolExecutor(1, "writer")
+        self._turn = asyncio.Lock()
+        self._arrived = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Make blocks until `stop`; returns at once after a failure."""
+        with suppress(StorageFailed):
+            while not self._stopping:
+                if isinstance(self.sealing, int):
+                    await self._sleep(self.sealing)
+                else:
+                    await self._arrived.wait()
+                    self._arrived.clear()
+                await self._produce_if_due()
+        self._writer.shutdown()
+
+    async def _sleep(self, seconds: int) -> None:
+        """Return after the interval, or when the mode changes."""
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    async def _produce_if_due(self) -> None:
+        """Make the block that the mode asks for now, if any."""
+        if isinstance(self.sealing, int):
+            if not self._changed.is_set():
+                await self._produce()
+        elif self.sealing == ON_TRANSACTION:
+            while len(self._mempool) and not self._stopping:
+                await self._produce(even_empty=False)
+
+    def wake(self) -> None:
+        """Tell that a transaction has come."""
+        self._arrived.set()
+
+    def set_sealing(self, mode: Sealing) -> None:
+        """Change when blocks come, from the next one on."""
+        self.sealing = mode
+        self._changed.set()
+        self._arrived.set()
+
+    async def stop(self) -> None:
+        """Finish the block in hand and make no more."""
+        self._stopping = True
+        self._changed.set()
+        self._arrived.set()
+        async with self._turn:
+            pass
+
+    async def mine(self, count: int) -> None:
+        """Make `count` blocks: what is pending goes into the first of them, runs of empty ones share a commit."""
+        while count > 0:
+            if len(self._mempool):
+                count -= await self._produce()
+            else:
+                count -= await self._produce_empty(count)
+
+    async def write(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run work that writes on the writer thread; raises StorageFailed when the disk failed, now or before."""
+        self.require_alive()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._writer, work, *arguments)
+        except (StorageError, InvariantViolation, OSError) as error:
+            self.fail(str(error))
+            raise StorageFailed(str(error)) from error
+
+    def fail(self, reason: str) -> None:
+        """Write nothing more and let the process end."""
+        if self.failure is None:
+            _log.critical("stopping: %s", reason)
+            self.failure = reason
+        self.failed.set()
+
+    def require_alive(self) -> None:
+        """Raise StorageFailed after a failure: nothing may be acknowledged any more."""
+        if self.failure is not None:
+            raise StorageFailed(self.failure)
+
+    async def _produce(self, *, even_empty: bool = True) -> int:
+        """Make one block of what is pending when its turn comes; return the number of blocks made."""
+        async with self._turn:
+            genesis = self._authority.chain.genesis
+            candidates = self._mempool.select(genesis.max_block_transactions, genesis.max_block_bytes)
+            if not candidates and not even_empty:
+                return 0
+            built = await self.write(self._authority.produce, candidates, self._clock.now())
+            for transaction, refusal in built.skipped:
+                _log.debug("left out 0x%s: %s", transaction.hash.hex(), refusal)
+            self._follow([built.executed])
+            return 1
+
+    async def _produce_empty(self, count: int) -> int:
+        async with self._turn:
+            made = await self.write(self._authority.produce_empty, count, self._clock.now())
+            self._follow(made)
+            return len(made)

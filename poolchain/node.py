@@ -1,0 +1,242 @@
+"""A running node: what the RPC methods talk to (rpc.ports.NodePort)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from consensus.authority import Authority
+from consensus.mempool import Mempool
+from consensus.pending import Dropped
+from crypto.eip712 import Domain
+from crypto.signature import SigningKey
+from ledger.errors import Refusal
+from ledger.executed import ExecutedBlock
+from ledger.genesis import Genesis
+from ledger.receipt import Receipt
+from ledger.records import ABSENT_ACCOUNT, Account, account_key
+from ledger.transaction import AnyTransaction
+from rpc.limits import Limits
+from rpc.ports import Sealing
+from storage.chain_store import ChainStore
+from storage.chain_view import ChainView
+from txtypes.table import decode
+
+from .block_maker import BlockMaker
+from .clock import Clock
+from .signing import sign_transaction
+from .version import VERSION
+
+VERIFY_GROUP: Final = 64
+"""Transactions whose signatures one thread checks in one go: coincurve frees the interpreter lock meanwhile."""
+VERIFY_THREADS: Final = 2
+_log = logging.getLogger(__name__)
+
+
+class Node:
+    """One chain with its mempool and its block maker. Made and used on the event loop's thread."""
+
+    def __init__(
+        self,
+        store: ChainStore,
+        authority: Authority,
+        clock: Clock,
+        sealing: Sealing,
+        *,
+        limits: Limits,
+        faucet_key: SigningKey | None = None,
+    ) -> None:
+        """Begin with an empty mempool at the head; `run` makes blocks."""
+        self._store = store
+        self._chain = authority.chain
+        self._clock = clock
+        self._faucet_key = faucet_key
+        self.limits = limits
+        height = self._chain.tip.header.height
+        self._mempool = Mempool(self.genesis, store.state(), height, limits.mempool_transactions)
+        self.maker = BlockMaker(authority, self._mempool, clock, sealing, self._follow)
+        self._waiting: defaultdict[bytes, list[asyncio.Future[Dropped | None]]] = defaultdict(list)
+        self._verifiers = ThreadPoolExecutor(VERIFY_THREADS, "verifier")
+
+    @property
+    def genesis(self) -> Genesis:
+        """The parameters of the chain."""
+        return self._chain.genesis
+
+    @property
+    def domain(self) -> Domain:
+        """The signing domain of the chain."""
+        return self._chain.domain
+
+    @property
+    def client_version(self) -> str:
+        """Name and version."""
+        return f"poolchain/{VERSION}"
+
+    @property
+    def sealing(self) -> Sealing:
+        """How blocks come."""
+        return self.maker.sealing
+
+    async def run(self) -> None:
+        """Make blocks until `stop` or a failure."""
+        await self.maker.run()
+
+    async def stop(self) -> None:
+        """Finish the block in hand, then close the store."""
+        await self.maker.stop()
+        self._verifiers.shutdown()
+        for futures in self._waiting.values():
+            for future in futures:
+                future.cancel()
+
+    def readiness(self) -> str | None:
+        """Return None while all is well, else why the node is not ready."""
+        return self.maker.failure
+
+    def view(self) -> ChainView:
+        """Return everything at the present head."""
+        return self._store.view()
+
+    def pending_count(self) -> int:
+        """Return the number of transactions that wait for a block."""
+        return len(self._mempool)
+
+    def pending(self, transaction_hash: bytes) -> AnyTransaction | None:
+        """Return a transaction that waits for a block."""
+        return self._mempool.get(transaction_hash)
+
+    def dropped(self, transaction_hash: bytes) -> Dropped | None:
+        """Return how a transaction left the mempool without a block."""
+        return self._mempool.dropped(transaction_hash)
+
+    def next_nonce(self, address: bytes) -> int:
+        """Return an account's nonce behind all of its pending transactions."""
+        queued = self._mempool.next_position(account_key(address))
+        if queued is not None:
+            return queued
+        record = self.view().get(account_key(address))
+        return (Account.decode(record) if record else ABSENT_ACCOUNT).nonce
+
+    def decode(self, raw: bytes) -> AnyTransaction:
+        """Return the checked transaction; raises Refusal MALFORMED or BAD_SIGNATURE."""
+        return decode(raw, self.domain)
+
+    def simulate(self, transaction: AnyTransaction) -> Receipt:
+        """Return what it would do in the next block; raises Refusal."""
+        self._expect_new(transaction)
+        return self._mempool.judge(transaction).receipt
+
+    async def submit(self, raw: bytes) -> bytes:
+        """Put a transaction into the mempool and return its hash; raises Refusal or StorageFailed."""
+        return self._admit(self.decode(raw))
+
+    async def submit_many(self, raws: Sequence[bytes]) -> Sequence[bytes | Refusal]:
+        """Submit in order; return the hash or the refusal of each. Signatures are checked on other threads."""
+        self.maker.require_alive()
+        loop = asyncio.get_running_loop()
+        groups = [raws[at : at + VERIFY_GROUP] for at in range(0, len(raws), VERIFY_GROUP)]
+        decoded = await asyncio.gather(
+            *(loop.run_in_executor(self._verifiers, self._decode_group, group) for group in groups)
+        )
+        return [self._try_admit(found) for group in decoded for found in group]
+
+    async def wait_until_settled(self, transaction_hash: bytes, timeout_seconds: float) -> Dropped | None:
+        """Return when a pending transaction is committed (None) or dropped; raises TimeoutError."""
+        if self.view().location(transaction_hash) is not None:
+            return None
+        if self._mempool.get(transaction_hash) is None:
+            return self._mempool.dropped(transaction_hash)
+        future: asyncio.Future[Dropped | None] = asyncio.get_running_loop().create_future()
+        self._waiting[transaction_hash].append(future)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await future
+        finally:
+            self._forget(transaction_hash, future)
+
+    async def mine(self, count: int) -> int:
+        """Make `count` blocks now; return the new height."""
+        await self.maker.mine(count)
+        return self._chain.tip.header.height
+
+    def set_sealing(self, mode: Sealing) -> None:
+        """Change how blocks come."""
+        self.maker.set_sealing(mode)
+
+    async def increase_time(self, seconds: int) -> int:
+        """Move the clock ahead for good; return the offset to the real one in seconds."""
+        offset = self._clock.advance(seconds)
+        await self.maker.write(self._store.put_clock_offset, offset)
+        return offset
+
+    async def faucet(self, address: bytes, amount: int) -> bytes:
+        """Submit a Transfer from the devnet's account 9 and return its hash."""
+        key = self._faucet_key
+        if key is None:
+            raise Refusal("NOT_FOUND", "a devnet", "a chain without a faucet")
+        fields = {
+            "to": address,
+            "amount": amount,
+            "fee": self.genesis.min_fee,
+            "nonce": self.next_nonce(key.address),
+        }
+        return self._admit(self.decode(sign_transaction("Transfer", fields, key, self.domain)))
+
+    def _admit(self, transaction: AnyTransaction) -> bytes:
+        self.maker.require_alive()
+        self._expect_new(transaction)
+        drops = self._mempool.add(transaction)
+        self._announce_drops(drops)
+        self.maker.wake()
+        return transaction.hash
+
+    def _expect_new(self, transaction: AnyTransaction) -> None:
+        location = self.view().location(transaction.hash)
+        if location is not None:
+            raise Refusal("ALREADY_COMMITTED", "a transaction that is in no block yet", f"block {location.height}")
+
+    def _decode_group(self, raws: Iterable[bytes]) -> list[AnyTransaction | Refusal]:
+        found: list[AnyTransaction | Refusal] = []
+        for raw in raws:
+            try:
+                found.append(self.decode(raw))
+            except Refusal as refusal:
+                found.append(refusal)
+        return found
+
+    def _try_admit(self, found: AnyTransaction | Refusal) -> bytes | Refusal:
+        if isinstance(found, Refusal):
+            return found
+        try:
+            return self._admit(found)
+        except Refusal as refusal:
+            return refusal
+
+    def _follow(self, blocks: Sequence[ExecutedBlock]) -> None:
+        """Bring mempool and waiting callers to the new head."""
+        hashes = [transaction_hash for block in blocks for transaction_hash in block.transaction_hashes]
+        last = blocks[-1]
+        drops = self._mempool.on_block(self._store.state(), last.tip.header.height, last.result.changes, hashes)
+        for transaction_hash in hashes:
+            self._resolve(transaction_hash, None)
+        self._announce_drops(drops)
+        _log.info("height=%d hash=0x%s transactions=%d", last.tip.header.height, last.tip.hash.hex(), len(hashes))
+
+    def _announce_drops(self, drops: Sequence[Dropped]) -> None:
+        for drop in drops:
+            self._resolve(drop.transaction.hash, drop)
+
+    def _resolve(self, transaction_hash: bytes, outcome: Dropped | None) -> None:
+        for future in self._waiting.get(transaction_hash, ()):
+            if not future.done():
+                future.set_result(outcome)
+
+    def _forget(self, transaction_hash: bytes, future: asyncio.Future[Dropped | None]) -> None:
+        self._waiting[transaction_hash].remove(future)
+        if not self._waiting[transaction_hash]:
+            del self._waiting[transaction_hash]
