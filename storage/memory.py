@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NoReturn
+from weakref import WeakSet
 
 from .kv import StorageClosed, StorageFailure, StorageRefused
 
@@ -48,159 +49,163 @@ class Faults:
     writes: Mapping[int, Fault] = field(default_factory=lambda: NO_FAULTS)
 
 
-class _Table:
-    """A sorted map; while a view has it pinned, a writer takes a copy instead of changing it."""
+class _Moment:
+    """What one view must remember to be unchanged: the old value of every key written since."""
 
-    __slots__ = ("keys", "pins", "values")
+    __slots__ = ("__weakref__", "replaced")
 
-    def __init__(self, keys: list[bytes], values: dict[bytes, bytes]) -> None:
-        self.keys = keys
-        self.values = values
-        self.pins = 0
-
-    def copy(self) -> _Table:
-        return _Table(self.keys.copy(), self.values.copy())
-
-    def put_and_delete(self, entries: Iterable[Entry]) -> None:
-        """Apply entries in order: a value puts, None deletes."""
-        size = len(self.values)
-        was_there: dict[bytes, bool] = {}
-        for key, value in entries:
-            was_there.setdefault(key, key in self.values)
-            if value is None:
-                self.values.pop(key, None)
-            else:
-                self.values[key] = value
-        changed = [key for key, was in was_there.items() if was != (key in self.values)]
-        if len(changed) * 16 > size:  # sorting anew beats moving the rest for each key
-            self.keys = sorted(self.values)
-            return
-        for key in changed:
-            if key in self.values:
-                insort(self.keys, key)
-            else:
-                del self.keys[bisect_left(self.keys, key)]
-
-    def between(self, start: bytes, stop: bytes) -> range:
-        """Positions of the keys with start <= key < stop."""
-        return range(bisect_left(self.keys, start), bisect_left(self.keys, stop))
+    def __init__(self) -> None:
+        self.replaced: dict[bytes, bytes | None] = {}
 
 
 class MemoryDisk:
     """What survives when a process dies; every batch on it was synced.
 
-    `undo_max` batches are remembered for `lose_batches`.
+    `undo_max` batches are remembered for `lose_batches`. Views are kept up by handing them what a
+    write replaces, so that a write costs the same however much is stored.
     """
 
-    __slots__ = ("_table", "_undo", "opened")
+    __slots__ = ("_keys", "_lock", "_moments", "_undo", "_values", "opened")
 
     def __init__(self, *, undo_max: int = 0) -> None:
-        self._table = _Table([], {})
-        self._undo: deque[list[Entry]] = deque(maxlen=undo_max)
+        self._keys: list[bytes] = []
+        self._values: dict[bytes, bytes] = {}
+        self._moments: WeakSet[_Moment] = WeakSet()
+        self._undo: deque[dict[bytes, bytes | None]] = deque(maxlen=undo_max)
+        self._lock = threading.Lock()
         self.opened = False
+
+    def apply(self, entries: Iterable[Entry]) -> None:
+        """Write a batch: a value puts, None deletes, a later entry of the same key counts."""
+        with self._lock:
+            self._undo.append(self._put_and_delete(entries))
 
     def lose_batches(self, count: int) -> None:
         """Take back the last `count` batches: a lost log, or a directory restored from a backup.
 
         Raises ValueError if so many are not remembered.
         """
-        if count > len(self._undo):
-            raise ValueError(f"{len(self._undo)} batches are remembered, given {count}")
-        self._table = self._table.copy()
-        for _ in range(count):
-            self._table.put_and_delete(self._undo.pop())
+        with self._lock:
+            if count > len(self._undo):
+                raise ValueError(f"{len(self._undo)} batches are remembered, given {count}")
+            for _ in range(count):
+                self._put_and_delete(self._undo.pop().items())
 
     def damage(self, key: bytes, value: bytes | None) -> None:
         """Change one value behind every checksum: what only the chain can notice."""
-        self._table = self._table.copy()
-        self._table.put_and_delete([(key, value)])
-
-    def read(self, key: bytes) -> bytes | None:
-        """The newest value."""
-        return self._table.values.get(key)
+        with self._lock:
+            self._put_and_delete([(key, value)])
 
     def contents(self) -> dict[bytes, bytes]:
         """Everything, for comparisons."""
-        return dict(self._table.values)
+        return dict(self._values)
 
-    def pinned(self) -> _Table:
-        """The present table, kept from changes until `pins` is counted down again."""
-        self._table.pins += 1
-        return self._table
+    def moment(self) -> _Moment:
+        """Return the present as something to read at; it ends when it is no longer referenced."""
+        with self._lock:
+            moment = _Moment()
+            self._moments.add(moment)
+            return moment
 
-    def apply(self, entries: list[Entry]) -> None:
-        """Write a batch."""
-        if self._undo.maxlen:
-            keys = dict.fromkeys(key for key, _ in entries)
-            self._undo.append([(key, self._table.values.get(key)) for key in keys])
-        if self._table.pins:
-            self._table = self._table.copy()
-        self._table.put_and_delete(entries)
+    def read(self, key: bytes, moment: _Moment | None = None) -> bytes | None:
+        """Return a value, at a moment or now."""
+        with self._lock:
+            if moment is not None and key in moment.replaced:
+                return moment.replaced[key]
+            return self._values.get(key)
+
+    def keys_between(self, start: bytes, stop: bytes, moment: _Moment) -> list[bytes]:
+        """Return the keys with start <= key < stop that there were at a moment, in order."""
+        with self._lock:
+            keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, stop)]
+            then = moment.replaced
+            if not then:
+                return keys
+            kept = [key for key in keys if key not in then]
+            kept += [key for key, old in then.items() if old is not None and start <= key < stop]
+        kept.sort()
+        return kept
+
+    def _put_and_delete(self, entries: Iterable[Entry]) -> dict[bytes, bytes | None]:
+        """Apply entries in order and return what they replaced."""
+        size = len(self._values)
+        replaced: dict[bytes, bytes | None] = {}
+        for key, value in entries:
+            replaced.setdefault(key, self._values.get(key))
+            if value is None:
+                self._values.pop(key, None)
+            else:
+                self._values[key] = value
+        for moment in self._moments:
+            for key, old in replaced.items():
+                moment.replaced.setdefault(key, old)
+        came_or_went = [key for key, old in replaced.items() if (old is None) == (key in self._values)]
+        if len(came_or_went) * 16 > size:  # sorting anew beats moving the rest for each key
+            self._keys = sorted(self._values)
+        else:
+            for key in came_or_went:
+                if key in self._values:
+                    insort(self._keys, key)
+                else:
+                    del self._keys[bisect_left(self._keys, key)]
+        return replaced
 
 
 class _Session:
-    """What a store and its snapshots share: the lock, the faults and the counted calls."""
+    """What a store and its snapshots share: the disk, the faults and the counted calls."""
 
-    __slots__ = ("disk", "faults", "lock", "reads", "writes")
+    __slots__ = ("_lock", "disk", "faults", "reads", "writes")
 
     def __init__(self, disk: MemoryDisk, faults: Faults) -> None:
         self.disk = disk
         self.faults = faults
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
         self.reads = 0
         self.writes = 0
 
     def count_read(self) -> None:
-        with self.lock:
+        with self._lock:
             self.reads += 1
             fault = self.faults.reads.get(self.reads)
         if fault is not None:
             raise fault.error
 
-    def get(self, key: bytes) -> bytes | None:
+    def iterate(self, moment: _Moment, bounds: Pair, *, reverse: bool) -> Iterator[Pair]:
+        """Find the keys now and hand out a generator over them."""
+        keys = self.disk.keys_between(*bounds, moment)
+        return self._walk(moment, reversed(keys) if reverse else keys)
+
+    def _walk(self, moment: _Moment, keys: Iterable[bytes]) -> Iterator[Pair]:
+        for key in keys:
+            self.count_read()
+            value = self.disk.read(key, moment)
+            if value is not None:
+                yield key, value
         self.count_read()
-        with self.lock:  # a batch appears at once, not key by key
-            return self.disk.read(key)
-
-    def pin(self) -> _Table:
-        with self.lock:
-            return self.disk.pinned()
-
-    def unpin(self, table: _Table) -> None:
-        with self.lock:
-            table.pins -= 1
 
 
 class MemorySnapshot:
     """One moment of a `MemoryKeyValue`."""
 
-    __slots__ = ("_session", "_table")
+    __slots__ = ("_moment", "_session")
 
     def __init__(self, session: _Session) -> None:
         self._session = session
-        self._table: _Table | None = session.pin()
+        self._moment: _Moment | None = session.disk.moment()
 
     def get(self, key: bytes) -> bytes | None:
         """See ReadView."""
+        moment = self._moment or _closed()
         self._session.count_read()
-        if (table := self._table) is None:
-            raise StorageClosed("the store is closed")
-        return table.values.get(key)
+        return self._session.disk.read(key, moment)
 
     def iterate(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[Pair]:
         """See ReadView."""
-        with self._session.lock:
-            if (table := self._table) is None:
-                raise StorageClosed("the store is closed")
-            table.pins += 1
-        return _walk(self._session, table, table.between(start, stop), reverse=reverse)
+        return self._session.iterate(self._moment or _closed(), (start, stop), reverse=reverse)
 
     def close(self) -> None:
         """See ReadView."""
-        with self._session.lock:
-            if self._table is not None:
-                self._table.pins -= 1
-            self._table = None
+        self._moment = None
 
 
 class MemoryKeyValue:
@@ -231,13 +236,14 @@ class MemoryKeyValue:
     def get(self, key: bytes) -> bytes | None:
         """See ReadView."""
         self._require_open()
-        return self._session.get(key)
+        self._session.count_read()
+        return self._session.disk.read(key)
 
     def iterate(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[Pair]:
         """See ReadView."""
         self._require_open()
-        table = self._session.pin()
-        return _walk(self._session, table, table.between(start, stop), reverse=reverse)
+        session = self._session
+        return session.iterate(session.disk.moment(), (start, stop), reverse=reverse)
 
     def write(self, puts_and_deletes: Iterable[Entry]) -> None:
         """See KeyValue."""
@@ -246,11 +252,10 @@ class MemoryKeyValue:
             self._require_open()
             entries = list(puts_and_deletes)
             session = self._session
-            with session.lock:
-                session.writes += 1
-                fault = session.faults.writes.get(session.writes)
-                kept = len(entries) if fault is None else fault.entries_kept
-                session.disk.apply(entries[:kept])
+            session.writes += 1
+            fault = session.faults.writes.get(session.writes)
+            kept = len(entries) if fault is None else fault.entries_kept
+            session.disk.apply(entries[:kept])
             if fault is not None:
                 self._failed = str(fault.error)
                 raise fault.error
@@ -274,16 +279,8 @@ class MemoryKeyValue:
 
     def _require_open(self) -> None:
         if not self._open:
-            raise StorageClosed("the store is closed")
+            _closed()
 
 
-def _walk(session: _Session, table: _Table, positions: range, *, reverse: bool) -> Iterator[Pair]:
-    """Yield the pairs at `positions` of a pinned table and unpin it."""
-    try:
-        for position in reversed(positions) if reverse else positions:
-            session.count_read()
-            key = table.keys[position]
-            yield key, table.values[key]
-        session.count_read()
-    finally:
-        session.unpin(table)
+def _closed() -> NoReturn:
+    raise StorageClosed("the store is closed")
