@@ -183,7 +183,8 @@ def open_existing(path: Path, settings: Settings = DEFAULT_SETTINGS, *, accept: 
     Paranoid mode refuses any damage in the log, also the zeros that a power cut leaves behind the
     last synced batch on some filesystems, which are harmless. Plain mode drops what it cannot
     read, be it zeros or a synced batch in the middle, and deletes the evidence. Which of the two
-    it was, only the chain can tell: the recovery is first tried on a copy (tables linked, logs
+    it was, only the chain and the signing record can tell (docs/decisions/0004: a whole chain may
+    still have lost its last blocks). So the recovery is first tried on a copy (tables linked, logs
     copied), which `accept` reads and judges; the database itself is recovered only afterwards.
 
     Raises StorageRefused (missing, locked, no rights), StorageDamaged, and what `accept` raises.

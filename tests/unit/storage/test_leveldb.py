@@ -6,12 +6,16 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import plyvel
 import pytest
 
 from storage import leveldb
 from storage.kv import StorageDamaged, StorageError, StorageRefused
+
+if TYPE_CHECKING:
+    from storage.directory import DirectoryLock
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL = (b"", b"\xff" * 9)
@@ -283,3 +287,29 @@ def test_first_write_error_is_the_last_write(tmp_path: Path) -> None:
     assert len(stored) in (acknowledged, acknowledged + 1)
     assert store.get(b"tip") == b"%d" % (len(stored) - 1)
     store.close()
+
+
+def test_every_batch_is_synced_before_the_names_are(tmp_path: Path) -> None:
+    """No test can pull the plug, so this one looks at what LevelDB is asked for."""
+    asked: list[object] = []
+
+    class Batch:
+        def put(self, key: bytes, value: bytes) -> None:
+            asked.append((key, value))
+
+        def write(self) -> None:
+            asked.append("write")
+
+    class Database:
+        def write_batch(self, **options: bool) -> Batch:
+            asked.append(options)
+            return Batch()
+
+    class Directory:
+        def sync_if_changed(self) -> None:
+            asked.append("names")
+
+    store = leveldb.create(tmp_path / "db")
+    store._handle = leveldb._Handle(cast("DirectoryLock", Directory()), Database())
+    store.write([(b"a", b"1")])
+    assert asked == [{"transaction": True, "sync": True}, (b"a", b"1"), "write", "names"]
