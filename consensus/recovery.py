@@ -44,7 +44,7 @@ def recover(chain: Chain, record: SigningRecord, decode: Decode, seal: Seal | No
 
     `seal` is None on a node that does not hold the authority's key. Raises RecordConflict.
     """
-    blocks = _recorded_blocks(record)
+    blocks = recorded_blocks(record)
     head = chain.tip.header.height
     if not blocks:
         if head:
@@ -57,7 +57,8 @@ def recover(chain: Chain, record: SigningRecord, decode: Decode, seal: Seal | No
     return len(missing)
 
 
-def _recorded_blocks(record: SigningRecord) -> list[Block]:
+def recorded_blocks(record: SigningRecord) -> list[Block]:
+    """Return the consecutive blocks of the newest record; raises RecordConflict when they cannot be read."""
     last = record.last()
     payload = last[1] if last else b""
     blocks, at = [], 0

@@ -129,6 +129,11 @@ class ChainView:
         for key, record in self._reader.iterate(schema.RECORD, schema.after(schema.RECORD)):
             yield key[1:], record
 
+    def changed_keys(self, height: int) -> list[bytes]:
+        """Return the state keys that the block of a height changed; none where its undo is no longer kept."""
+        data = self._reader.get(schema.undo_list_key(height)) or b""
+        return [key for kind, key in schema.split_undo_list(data) if kind == schema.RECORD]
+
     def clock_offset(self) -> int:
         """Return the seconds by which a devnet's clock was moved ahead."""
         return int.from_bytes(self._reader.get(schema.META_CLOCK_OFFSET) or b"", "big")

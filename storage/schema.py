@@ -89,6 +89,17 @@ def undo_key(kind: bytes, key: bytes, height: int) -> bytes:
     return b"U" + kind + len(key).to_bytes(1, "big") + key + number(height)
 
 
+def split_undo_list(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the (kind, key) that the undo list of a block names."""
+    found, at = [], 0
+    while at < len(data):
+        end = at + 1 + data[at]
+        # U, kind, length of the key, key, height (8)
+        found.append((data[at + 2 : at + 3], data[at + 4 : end - 8]))
+        at = end
+    return found
+
+
 def undo_list_key(height: int) -> bytes:
     """Return the key of the list of a block's undo keys."""
     return b"V" + number(height)

@@ -1,0 +1,105 @@
+"""From a directory to a chain that may be served: open, check, finish what a crash interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from consensus.authority import Authority
+from consensus.chain import Chain
+from consensus.recovery import recorded_blocks, recover
+from crypto.eip712 import Domain
+from crypto.signature import SigningKey
+from ledger.genesis import Genesis, parse_genesis
+from storage import leveldb, signing_record
+from storage.chain_store import ChainStore
+from storage.chain_view import ChainView
+from storage.kv import ReadView, StorageDamaged, StorageRefused
+from storage.signing_record import SigningRecord
+from txtypes.table import decode
+
+from .data_directory import DataDirectory
+from .integrity import NotOneChain, check_all, check_recent
+
+TREE_CACHE_BYTES: Final = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChain:
+    """A chain that was found whole, and the means to continue it."""
+
+    store: ChainStore
+    record: SigningRecord
+    chain: Chain
+    recovered_blocks: int
+    """Blocks that were signed but not committed when the process last died, finished now."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """The parameters of the chain."""
+        return self.chain.genesis
+
+    @property
+    def domain(self) -> Domain:
+        """The signing domain of the chain."""
+        return self.chain.domain
+
+    def authority(self, key: SigningKey) -> Authority:
+        """Return the authority with its key; raises ValueError for another key."""
+        return Authority(self.chain, key, self.record)
+
+
+@contextmanager
+def open_chain(
+    directory: DataDirectory, key: SigningKey | None, *, tree_cache_bytes: int = TREE_CACHE_BYTES
+) -> Iterator[OpenChain]:
+    """Open the chain of a directory, with the authority's key where this node has it, and close it again.
+
+    Raises StorageRefused (missing, locked, another genesis), StorageDamaged, NotOneChain or RecordConflict, each with
+    one sentence for the operator.
+    """
+    if not directory.exists():
+        raise StorageRefused(f"there is no chain in {directory.path}: make one with 'poolchain init'")
+    with closing(signing_record.open_existing(directory.record)) as record:
+        opened = leveldb.open_existing(directory.chain, accept=lambda reader: _accept(reader, record))
+        with closing(opened.store) as kv:
+            store = ChainStore(kv)
+            genesis, domain = _identity(store.view())
+            _expect_genesis_file(directory, genesis)
+            check_recent(store.view(), genesis, domain)
+            chain = Chain(store, genesis, domain, tree_cache_bytes)
+            seal = Authority(chain, key, record).seal if key else None
+            finished = recover(chain, record, lambda raws: [decode(raw, domain) for raw in raws], seal)
+            yield OpenChain(store, record, chain, finished)
+
+
+def _expect_genesis_file(directory: DataDirectory, genesis: Genesis) -> None:
+    try:
+        stated = parse_genesis(directory.genesis.read_bytes())
+    except OSError as error:
+        raise StorageRefused(f"{directory.genesis} cannot be read: {error.strerror}") from error
+    if stated != genesis:
+        raise StorageRefused(f"{directory.genesis} is not the genesis of the chain beside it")
+
+
+def _accept(reader: ReadView, record: SigningRecord) -> None:
+    """Judge a database that LevelDB can only open by dropping what it cannot read of its log.
+
+    Raises StorageDamaged unless it is a whole chain with everything that was acknowledged: all that the record does
+    not hold. The recorded group itself may be missing, whole; recovery finishes it.
+    """
+    view = ChainView(reader)
+    recorded = recorded_blocks(record)
+    if recorded and view.height < recorded[0].header.height - 1:
+        raise StorageDamaged(f"the database ends at {view.height} but block {recorded[-1].header.height} was signed")
+    try:
+        check_all(view, *_identity(view))
+    except NotOneChain as error:
+        raise StorageDamaged(str(error)) from error
+
+
+def _identity(view: ChainView) -> tuple[Genesis, Domain]:
+    genesis = parse_genesis(view.genesis_bytes())
+    return genesis, genesis.domain(view.block(0).header.hash())
