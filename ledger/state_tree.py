@@ -6,7 +6,7 @@ changes by `update`, which only says what would have to be written; `adopt` move
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -18,6 +18,7 @@ from .tree_pages import (
     LEAF_DEPTH,
     NO_CELL,
     DamagedTree,
+    Pages,
     ReadPage,
     decode_cells,
     encode_cells,
@@ -42,10 +43,10 @@ class TreeUpdate:
     """
 
     root: bytes
-    pages: dict[bytes, bytes | None]
-    replaced: dict[bytes, bytes | None]
+    pages: Pages
+    replaced: Pages
     parent_root: bytes
-    top_cells: dict[int, bytes] = field(repr=False)
+    top_cells: list[dict[int, bytes]] = field(repr=False)
 
 
 class StateTree:
@@ -64,21 +65,18 @@ class StateTree:
         Leaves the committed tree as it is. Raises DamagedTree when a page that is needed is missing
         or broken.
         """
-        writer = _PageWriter(self._read)
-        depth = self._top.depth
-        buckets = _by_prefix(_hashed(changes), depth)
-        nodes = [1 << depth | prefix for prefix in buckets]
-        self._top.load(nodes)
-        fresh = {}
-        for node, (prefix, part) in zip(nodes, buckets.items(), strict=True):
-            old = self._top.cell(node)
-            fresh[node] = writer.update(depth, prefix, part, exists=old != NO_CELL)
-        self._top.rehash(fresh)
-        for key, old_page, new_page in self._top.changed_pages(fresh):
-            writer.put(key, old_page, new_page)
-        root_cell = fresh.get(1, self._top.cell(1))
-        root = EMPTY_ROOT if root_cell == NO_CELL else root_cell
-        return TreeUpdate(root, writer.pages, writer.replaced, self.root, fresh)
+        top, writer = self._top, _PageWriter(self._read)
+        parts = _by_prefix(changes, top.depth)
+        nodes = {prefix: 1 << top.depth | prefix for prefix in parts}
+        top.load(nodes.values())
+        changed = {
+            nodes[prefix]: writer.update(top.depth, prefix, part, exists=top.cell(nodes[prefix]) != NO_CELL)
+            for prefix, part in parts.items()
+        }
+        levels = top.rehash(changed)
+        top.changed_pages(levels, writer.pages, writer.replaced)
+        cell = levels[0].get(1, top.cell(1))
+        return TreeUpdate(_root_of(cell), writer.pages, writer.replaced, self.root, levels)
 
     def adopt(self, update: TreeUpdate) -> None:
         """Make an update of this very tree the committed one, after its pages are durable."""
@@ -88,22 +86,19 @@ class StateTree:
         self.root = update.root
 
 
-def _hashed(changes: Mapping[bytes, bytes | None]) -> list[Change]:
-    """Changes in ascending order of keys, records replaced by their hashes."""
-    hashed: list[Change] = []
+def _root_of(cell: bytes) -> bytes:
+    """Root of the tree from the cell of all keys."""
+    return EMPTY_ROOT if cell == NO_CELL else cell
+
+
+def _by_prefix(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, list[Change]]:
+    """Changes with hashed records in ascending order of keys, by the first `depth` bits of the keys."""
+    parts: dict[int, list[Change]] = {}
     for key in sorted(changes):
         record = changes[key]
-        hashed.append((key, None if record is None else sha256(record).digest()))
-    return hashed
-
-
-def _by_prefix(changes: Iterable[Change], depth: int) -> dict[int, list[Change]]:
-    """Changes in their order, by the first `depth` bits of their keys."""
-    buckets: dict[int, list[Change]] = {}
-    for change in changes:
-        prefix = int.from_bytes(change[0][:4], "big") >> (32 - depth)
-        buckets.setdefault(prefix, []).append(change)
-    return buckets
+        change = key, None if record is None else sha256(record).digest()
+        parts.setdefault(int.from_bytes(key[:4], "big") >> (32 - depth), []).append(change)
+    return parts
 
 
 class _PageWriter:
@@ -111,45 +106,40 @@ class _PageWriter:
 
     def __init__(self, read: ReadPage) -> None:
         self._read = read
-        self.pages: dict[bytes, bytes | None] = {}
-        self.replaced: dict[bytes, bytes | None] = {}
-
-    def put(self, key: bytes, old: bytes | None, new: bytes | None) -> None:
-        """Note that the page `key` turns from `old` into `new`, unless they are equal."""
-        if old != new:
-            self.pages[key] = new
-            self.replaced[key] = old
+        self.pages: Pages = {}
+        self.replaced: Pages = {}
 
     def update(self, depth: int, prefix: int, changes: Sequence[Change], *, exists: bool) -> bytes:
         """New cell of the page at `prefix`; `exists` says whether its old cell has leaves."""
         key = page_key(depth, prefix)
         old = self._read(key) if exists else None
-        if exists and old is None:
+        if exists and not old:
             raise DamagedTree(f"page of depth {depth} is missing")
-        if depth < LEAF_DEPTH or (old is not None and is_inner_page(old)):
-            cells = decode_cells(old, depth) if old is not None else [NO_CELL] * (1 << width(depth))
-            new, cell = self._update_cells(depth, cells, changes)
+        if is_inner_page(old) if old else depth < LEAF_DEPTH:
+            new, cell = self._update_cells(depth, old, changes)
         else:
-            new, cell = self._update_leaves(depth, old, changes)
-        self.put(key, old, new)
+            result = update_leaf_page(old, depth, changes)
+            new, cell = result if isinstance(result, tuple) else self._split(depth, result)
+        if new != old:
+            self.pages[key] = new
+            self.replaced[key] = old
         return cell
 
-    def _update_cells(self, depth: int, cells: list[bytes], changes: Sequence[Change]) -> tuple[bytes | None, bytes]:
-        """Inner page: new bytes and new cell, after the pages below it."""
+    def _update_cells(self, depth: int, old: bytes | None, changes: Sequence[Change]) -> tuple[bytes | None, bytes]:
+        """Inner page: new bytes and new cell, after the pages below it; None for a page without leaves."""
         bits = width(depth)
         below = depth + bits
+        cells = decode_cells(old, depth) if old else [NO_CELL] * (1 << bits)
         for prefix, part in groupby(changes, key=lambda change: prefix_of(change[0], below)):
             index = prefix & (1 << bits) - 1
             cells[index] = self.update(below, prefix, list(part), exists=cells[index] != NO_CELL)
-        return encode_cells(b"".join(cells)), fold(depth, cells)
+        cell = fold(depth, cells)
+        return None if cell == NO_CELL else encode_cells(b"".join(cells)), cell
 
-    def _update_leaves(self, depth: int, old: bytes | None, changes: Sequence[Change]) -> tuple[bytes | None, bytes]:
-        """Leaf page: new bytes and new cell; cut in pieces when it has too many leaves."""
-        result = update_leaf_page(old, depth, changes)
-        if isinstance(result, bytes):
-            leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(result)]
-            return self._update_cells(depth, [NO_CELL] * (1 << width(depth)), leaves)
-        return result
+    def _split(self, depth: int, entries: bytes) -> tuple[bytes | None, bytes]:
+        """Inner page in the place of a leaf page that grew too large: new bytes and new cell, after the pages below."""
+        leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(entries)]
+        return self._update_cells(depth, None, leaves)
 
 
 def prove(read: ReadPage, key: bytes) -> StateProof:

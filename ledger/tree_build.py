@@ -30,7 +30,7 @@ def compute_root(items: Iterable[tuple[bytes, bytes]]) -> bytes:
     Knows nothing of pages and holds one path in memory: what a full verification compares with.
     Raises ValueError when the order is broken.
     """
-    cell = root_of_leaves(key + sha256(record).digest() for key, record in items)
+    cell = root_of_leaves(_entries(items))
     return EMPTY_ROOT if cell == NO_CELL else cell
 
 
@@ -39,21 +39,20 @@ def build_pages(items: Iterable[tuple[bytes, bytes]], put: PutPage) -> bytes:
 
     One pass, one path of pages in memory. Raises ValueError when the order is broken.
     """
-    entries = (key + sha256(record).digest() for key, record in _ascending(items))
-    cells = _pages_at(LEAF_DEPTH, entries, put)
+    cells = _pages_at(LEAF_DEPTH, _entries(items), put)
     for depth in reversed(page_depths(LEAF_DEPTH)):
         cells = _inner_pages(depth, cells, put)
     return next((cell for _, cell in cells), EMPTY_ROOT)
 
 
-def _ascending(items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-    """The same items, once their keys are seen to ascend strictly."""
+def _entries(items: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """Key || SHA-256 of the record of each item, once the keys are seen to ascend strictly."""
     last = b""
-    for item in items:
-        if item[0] <= last:
+    for key, record in items:
+        if key <= last:
             raise ValueError("keys are not in strictly ascending order")
-        last = item[0]
-        yield item
+        last = key
+        yield key + sha256(record).digest()
 
 
 def _pages_at(depth: int, entries: Iterable[bytes], put: PutPage) -> Iterator[tuple[int, bytes]]:
@@ -77,7 +76,5 @@ def _inner_pages(depth: int, below: Iterable[tuple[int, bytes]], put: PutPage) -
         cells = [NO_CELL] * (1 << bits)
         for child, cell in part:
             cells[child & (1 << bits) - 1] = cell
-        page = encode_cells(b"".join(cells))
-        if page is not None:
-            put(page_key(depth, prefix), page)
+        put(page_key(depth, prefix), encode_cells(b"".join(cells)))
         yield prefix, fold(depth, cells)

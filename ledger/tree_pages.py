@@ -21,6 +21,8 @@ from crypto.state_proof import HASH_BYTES, KEY_BITS
 
 ReadPage = Callable[[bytes], bytes | None]
 """Page bytes of a page key, None where there is no such page."""
+Pages = dict[bytes, bytes | None]
+"""Page bytes by page key, None for no page."""
 
 FIRST_WIDTH = 3
 WIDTH = 4
@@ -56,11 +58,10 @@ def prefix_of(key: bytes, depth: int) -> int:
 def join_all(bit: int, cells: Sequence[bytes]) -> list[bytes]:
     """Cells at depth `bit` from the cells one bit deeper, which are pairs of halves: half as many."""
     tag = BRANCH_TAGS[bit]
+    halves = zip(cells[::2], cells[1::2], strict=True)
     return [
-        sha256(tag + left + right).digest()
-        if left != NO_CELL and right != NO_CELL
-        else (left if right == NO_CELL else right)
-        for left, right in zip(cells[::2], cells[1::2], strict=True)
+        right if left == NO_CELL else left if right == NO_CELL else sha256(tag + left + right).digest()
+        for left, right in halves
     ]
 
 
@@ -76,32 +77,26 @@ def fold(depth: int, cells: Sequence[bytes]) -> bytes:
 def root_of_leaves(entries: Iterable[bytes]) -> bytes:
     """Cell of the crit-bit tree over entries (key || SHA-256 of the record) in strictly ascending order of keys.
 
-    Streams: holds one hash for each open branch above the newest leaf, so any number of leaves fits in memory.
-    Raises ValueError when the order is broken.
+    Streams: `bits` are the open branches, from the root down, whose left halves and newest leaf are in `hashes`. A leaf
+    that differs from the one before it at a bit closes every branch below that bit.
     """
     bits: list[int] = []
     hashes: list[bytes] = []
-    last = -1
+    last = 0
     for entry in entries:
-        number = int.from_bytes(entry[:HASH_BYTES], "big")
-        if number <= last:
-            raise ValueError("keys are not in strictly ascending order")
+        key = int.from_bytes(entry[:HASH_BYTES], "big")
         if hashes:
-            bit = KEY_BITS - (number ^ last).bit_length()
-            if bits and bits[-1] > bit:
-                _close(bits, hashes, bit)
+            bit = KEY_BITS - (key ^ last).bit_length()
+            while bits and bits[-1] > bit:
+                right = hashes.pop()
+                hashes[-1] = sha256(BRANCH_TAGS[bits.pop()] + hashes[-1] + right).digest()
             bits.append(bit)
         hashes.append(sha256(LEAF_TAG + entry).digest())
-        last = number
-    _close(bits, hashes, -1)
-    return hashes[0] if hashes else NO_CELL
-
-
-def _close(bits: list[int], hashes: list[bytes], bit: int) -> None:
-    """Hash every open branch below `bit`: no later leaf can fall into it."""
-    while bits and bits[-1] > bit:
+        last = key
+    while bits:
         right = hashes.pop()
         hashes[-1] = sha256(BRANCH_TAGS[bits.pop()] + hashes[-1] + right).digest()
+    return hashes[0] if hashes else NO_CELL
 
 
 def is_inner_page(page: bytes) -> bool:
@@ -109,9 +104,9 @@ def is_inner_page(page: bytes) -> bool:
     return page[0] == _INNER
 
 
-def encode_cells(cells: bytes) -> bytes | None:
-    """Inner page, 0x00 || cells, from the cells in one byte string; None if all of them are empty."""
-    return b"\x00" + cells if any(cells) else None
+def encode_cells(cells: bytes) -> bytes:
+    """Inner page, 0x00 || cells, from the cells in one byte string; not to be stored if all of them are empty."""
+    return b"\x00" + cells
 
 
 def decode_cells(page: bytes, depth: int) -> list[bytes]:

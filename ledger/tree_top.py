@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 from hashlib import sha256
 from mmap import mmap
 
@@ -11,6 +11,7 @@ from .tree_pages import (
     LEAF_DEPTH,
     NO_CELL,
     DamagedTree,
+    Pages,
     ReadPage,
     decode_cells,
     encode_cells,
@@ -40,10 +41,9 @@ def depth_for(cache_bytes: int) -> int:
 class TreeTop:
     """Cells of all prefixes of up to `depth` bits.
 
-    A *node* is a prefix with a one in front of it: 1 is the root, 2n and 2n + 1 are the halves of
-    n. The array of 2^(depth + 1) cells is anonymous memory of the system (and no bytearray, whose slices would be copied
-    once more to be hashed): it takes room only where pages have been loaded. Every page is
-    checked against the cell above it when it is loaded.
+    A *node* is a prefix with a one in front of it: 1 is the root, 2n and 2n + 1 are the halves of n. The array of
+    2^(depth + 1) cells is anonymous memory of the system, which takes room only where pages have been loaded, and whose
+    slices are bytes. Every page is checked against the cell above it when it is loaded.
     """
 
     def __init__(self, read: ReadPage, root_cell: bytes, depth: int) -> None:
@@ -59,56 +59,73 @@ class TreeTop:
         """Cell of a node in a loaded page."""
         return self._cells[node * _CELL : (node + 1) * _CELL]
 
-    def load(self, nodes: Iterable[int]) -> None:
+    def load(self, nodes: Collection[int]) -> None:
         """Load every page on the way to these nodes of the lowest level."""
+        lowest = width(self._cuts[-1])
+        missing = {node for node in {node >> lowest for node in nodes} if not self._loaded[node]}
         for cut in self._cuts:
-            for page in {node >> (self.depth - cut) for node in nodes}:
+            for page in {node >> (self._cuts[-1] - cut) for node in missing}:
                 if not self._loaded[page]:
                     self._load_page(page, cut)
 
-    def rehash(self, fresh: dict[int, bytes]) -> None:
-        """Add to `fresh` (new cells of changed nodes of the lowest level) the cells of all nodes above them."""
-        cells, known = self._cells, fresh.get
-        level: Iterable[int] = list(fresh)
+    def rehash(self, changed: dict[int, bytes]) -> list[dict[int, bytes]]:
+        """New cells of all nodes above changed ones, by depth and node.
+
+        `changed` has the new cells of nodes of the lowest level in ascending order; it is the last item of the answer.
+        """
+        levels = [changed]
         for bit in reversed(range(self.depth)):
-            level = dict.fromkeys([node >> 1 for node in level])
-            tag = BRANCH_TAGS[bit]
-            for node in level:
-                at = node * 2 * _CELL
-                left = known(node * 2) or cells[at : at + _CELL]
-                right = known(node * 2 + 1) or cells[at + _CELL : at + 2 * _CELL]
-                if left != NO_CELL and right != NO_CELL:
-                    fresh[node] = sha256(tag + left + right).digest()
-                else:
-                    fresh[node] = left if right == NO_CELL else right
+            levels.append(self._parents(bit, levels[-1]))
+        levels.reverse()
+        return levels
 
-    def changed_pages(self, fresh: dict[int, bytes]) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
-        """(page key, old bytes, new bytes) of every page with a node of the lowest level in `fresh` below it."""
-        level: Iterable[int] = [node for node in fresh if node >> self.depth]
-        for cut in reversed(self._cuts):
+    def _parents(self, bit: int, changed: dict[int, bytes]) -> dict[int, bytes]:
+        """New cells at depth `bit` from the changed ones one bit deeper, both in ascending order of nodes."""
+        cells, tag = self._cells, BRANCH_TAGS[bit]
+        parents: dict[int, bytes] = {}
+        for node, cell in changed.items():
+            parent = node >> 1
+            if not node & 1:
+                left, right = cell, changed.get(node + 1) or cells[(node + 1) * _CELL : (node + 2) * _CELL]
+            elif parent not in parents:
+                left, right = cells[(node - 1) * _CELL : node * _CELL], cell
+            else:
+                continue
+            if left == NO_CELL:
+                parents[parent] = right
+            elif right == NO_CELL:
+                parents[parent] = left
+            else:
+                parents[parent] = sha256(tag + left + right).digest()
+        return parents
+
+    def changed_pages(self, levels: list[dict[int, bytes]], pages: Pages, replaced: Pages) -> None:
+        """Add new and old bytes of every page that holds a cell in `levels`, the answer of `rehash`."""
+        for cut in self._cuts:
             bits = width(cut)
-            pages: dict[int, bytearray] = {}
-            for node in level:
-                page = node >> bits
-                new = pages.get(page)
-                if new is None:
-                    new = pages[page] = bytearray(self._page_cells(page, bits))
-                at = (node - (page << bits)) * _CELL
-                new[at : at + _CELL] = fresh[node]
-            for page, new in pages.items():
-                old = encode_cells(self._page_cells(page, bits))
-                yield page_key(cut, page ^ 1 << cut), old, encode_cells(bytes(new))
-            level = pages
+            last_cell = (1 << bits) - 1
+            drafts: list[tuple[int, bytes, bytearray]] = []
+            page = 0
+            for node, cell in levels[cut + bits].items():
+                if node >> bits != page:
+                    page = node >> bits
+                    old = encode_cells(self._cells[(page << bits) * _CELL : ((page + 1) << bits) * _CELL])
+                    draft = bytearray(old)
+                    drafts.append((page, old, draft))
+                at = 1 + (node & last_cell) * _CELL
+                draft[at : at + _CELL] = cell
+            for page, old, draft in drafts:
+                if draft != old:
+                    key = page_key(cut, page ^ 1 << cut)
+                    pages[key] = bytes(draft) if levels[cut][page] != NO_CELL else None
+                    replaced[key] = old if self.cell(page) != NO_CELL else None
 
-    def _page_cells(self, page: int, bits: int) -> bytes:
-        """Committed cells of the page at a node, `bits` levels below it."""
-        return self._cells[(page << bits) * _CELL : ((page + 1) << bits) * _CELL]
-
-    def adopt(self, fresh: dict[int, bytes]) -> None:
-        """Make the cells in `fresh` the committed ones."""
+    def adopt(self, levels: list[dict[int, bytes]]) -> None:
+        """Make the cells in `levels`, the answer of `rehash`, the committed ones."""
         cells = self._cells
-        for node, cell in fresh.items():
-            cells[node * _CELL : (node + 1) * _CELL] = cell
+        for level in levels:
+            for node, cell in level.items():
+                cells[node * _CELL : (node + 1) * _CELL] = cell
 
     def _set(self, node: int, cell: bytes) -> None:
         self._cells[node * _CELL : (node + 1) * _CELL] = cell

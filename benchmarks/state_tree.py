@@ -1,0 +1,305 @@
+"""Cost of the state tree on LevelDB, in microseconds per settlement and in units of two signature recoveries.
+
+Builds a state of `--keys` keys with the bulk builder in a temporary database, then applies `--blocks` blocks of
+`--settlements` settlements, each of which touches a pool, one of its target records and the target's account; one key
+in six is new. Every block is one synced batch. What is timed is all the tree does: update, pages into the batch, adopt;
+the sync is timed apart. Two recoveries are timed after every block, so that both feel the same machine. Run it as
+`python -m benchmarks.state_tree` from the top of the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import coincurve
+import plyvel
+
+from crypto.state_proof import EMPTY_ROOT, account_key, pool_key, target_key, verify_state_proof
+from ledger.state_tree import StateTree, prove
+from ledger.tree_build import build_pages
+
+RECORD_BYTES = {"account": 24, "pool": 133, "target": 24}
+PROOF_SAMPLES = 10_000
+RECOVERIES = 200
+
+
+class Shape(NamedTuple):
+    """A state without its keys: pool i has `targets_of(i)` targets, and there are `accounts` accounts."""
+
+    pools: int
+    accounts: int
+    seed: int
+    targets: int
+    large_pools: int
+    large_targets: int
+
+    def targets_of(self, pool: int) -> int:
+        """Number of target records of a pool: the first `large_pools` have many."""
+        return self.large_targets if pool < self.large_pools else self.targets
+
+
+def shape_of(keys: int, seed: int, targets: int, large: tuple[int, int]) -> Shape:
+    """State of about `keys` keys: a quarter of them accounts, the rest pools and their targets."""
+    large_pools, large_targets = large
+    accounts = max(keys // 4, 1)
+    left = max(keys - accounts - large_pools * (large_targets + 1), targets + 1)
+    return Shape(left // (targets + 1) + large_pools, accounts, seed, targets, large_pools, large_targets)
+
+
+def name(seed: int, kind: str, *numbers: int) -> bytes:
+    """32 pseudo-random bytes for the thing of this kind with these numbers."""
+    return sha256(f"{seed} {kind} {numbers}".encode()).digest()
+
+
+def account(shape: Shape, number: int) -> bytes:
+    """Tree key of account `number`."""
+    return account_key(name(shape.seed, "account", number)[:20])
+
+
+def pool(shape: Shape, number: int) -> bytes:
+    """Tree key of pool `number`."""
+    return pool_key(name(shape.seed, "pool", number))
+
+
+def target(shape: Shape, number: int, index: int) -> bytes:
+    """Tree key of the record of the target `index` of pool `number`."""
+    return target_key(name(shape.seed, "pool", number), name(shape.seed, "target", number, index)[:20])
+
+
+def keys_of(shape: Shape) -> Iterator[bytes]:
+    """All tree keys of the state, in no order."""
+    for number in range(shape.accounts):
+        yield account(shape, number)
+    for number in range(shape.pools):
+        yield pool(shape, number)
+        for index in range(shape.targets_of(number)):
+            yield target(shape, number, index)
+
+
+def record(key: bytes, version: int = 0) -> bytes:
+    """A record of plausible length for a key, different for each version."""
+    return sha256(key + version.to_bytes(8, "big")).digest()
+
+
+class CountingReader:
+    """Reads pages and counts the reads."""
+
+    def __init__(self, database: Any) -> None:
+        self._get = partial(database.get, verify_checksums=True)
+        self.reads = 0
+
+    def __call__(self, key: bytes) -> bytes | None:
+        self.reads += 1
+        page: bytes | None = self._get(key)
+        return page
+
+
+def open_database(path: Path) -> Any:
+    """LevelDB as the node opens it."""
+    return plyvel.DB(str(path), create_if_missing=True, lru_cache_size=64 << 20, bloom_filter_bits=10)
+
+
+def build(database: Any, shape: Shape) -> tuple[bytes, list[bytes]]:
+    """Write all pages of the state; its root and its sorted keys."""
+    keys = sorted(keys_of(shape))
+    batch: list[tuple[bytes, bytes]] = []
+
+    def flush() -> None:
+        with database.write_batch() as writer:
+            for key, page in batch:
+                writer.put(key, page)
+        batch.clear()
+
+    def put(key: bytes, page: bytes) -> None:
+        batch.append((key, page))
+        if len(batch) == 10_000:
+            flush()
+
+    root = build_pages(((key, record(key)) for key in keys), put)
+    flush()
+    return root, keys
+
+
+def workload(shape: Shape, settlements: int, block: int, chance: random.Random) -> dict[bytes, bytes | None]:
+    """Changes of one block: every second settlement is the first of a new target of its pool (one key in six)."""
+    changes: dict[bytes, bytes | None] = {}
+    for number in range(settlements):
+        chosen = chance.randrange(shape.pools)
+        index = chance.randrange(shape.targets_of(chosen))
+        if number % 2:
+            index = 1_000_000 + block * settlements + number
+        for key in (
+            pool(shape, chosen),
+            target(shape, chosen, index),
+            account(shape, chance.randrange(shape.accounts)),
+        ):
+            changes[key] = record(key, block)
+    return changes
+
+
+class Block(NamedTuple):
+    """Measurements of one block; times in seconds."""
+
+    tree: float
+    write: float
+    two_recoveries: float
+    reads: int
+    pages: int
+    page_bytes: int
+
+
+def time_two_recoveries(key: coincurve.PrivateKey) -> float:
+    """Seconds that two recoveries take, the median of several rounds."""
+    digest = sha256(b"digest").digest()
+    signature = key.sign_recoverable(digest, hasher=None)
+    rounds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(RECOVERIES):
+            coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
+        rounds.append((time.perf_counter() - start) / RECOVERIES * 2)
+    return statistics.median(rounds)
+
+
+def run_block(database: Any, tree: StateTree, read: CountingReader, changes: dict[bytes, bytes | None]) -> Block:
+    """Apply one block's changes, durably."""
+    read.reads = 0
+    start = time.perf_counter()
+    update = tree.update(changes)
+    batch = database.write_batch(sync=True)
+    for key, page in update.pages.items():
+        if page is None:
+            batch.delete(key)
+        else:
+            batch.put(key, page)
+    filled = time.perf_counter()
+    batch.write()
+    written = time.perf_counter()
+    tree.adopt(update)
+    tree_time = filled - start + time.perf_counter() - written
+    size = sum(len(page or b"") for page in update.pages.values())
+    two = time_two_recoveries(coincurve.PrivateKey(sha256(b"key").digest()))
+    return Block(tree_time, written - filled, two, read.reads, len(update.pages), size)
+
+
+def proof_sizes(
+    read: CountingReader, root: bytes, keys: Sequence[bytes], chance: random.Random
+) -> tuple[list[int], list[int]]:
+    """Encoded bytes of verified proofs of sampled present keys, and of absent ones."""
+    present, absent = [], []
+    for _ in range(PROOF_SAMPLES):
+        key = chance.choice(keys)
+        proof = prove(read, key)
+        present.append(len(proof.encode()))
+        missing = chance.randbytes(32)
+        if chance.random() < 0.5:
+            missing = key[:2] + missing[2:]
+        proof = prove(read, missing)
+        verify_state_proof(root, missing, None, proof)
+        absent.append(len(proof.encode()))
+    return present, absent
+
+
+def say(label: str, text: str) -> None:
+    """One line of the report."""
+    sys.stdout.write(f"{label:<34}{text}\n")
+    sys.stdout.flush()
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Least, middle and greatest value."""
+    numbers = (min(values), statistics.median(values), max(values))
+    return " / ".join(f"{number:.{digits}f}" for number in numbers)
+
+
+def resident_mib() -> float:
+    """Resident memory of this process, MiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def report(blocks: Sequence[Block], settlements: int) -> None:
+    """Print what the blocks cost."""
+    micro = 1e6 / settlements
+    units = [block.tree / settlements / block.two_recoveries for block in blocks]
+    with_write = [(block.tree + block.write) / settlements / block.two_recoveries for block in blocks]
+    say("", "min / median / max over the blocks")
+    say("tree, us a settlement", spread([block.tree * micro for block in blocks]))
+    say("tree, units of two recoveries", spread(units, 2))
+    say("synced write, us a settlement", spread([block.write * micro for block in blocks]))
+    say("tree and write, units", spread(with_write, 2))
+    say("two recoveries, us", spread([block.two_recoveries * 1e6 for block in blocks]))
+    say("page reads a settlement", spread([block.reads / settlements for block in blocks], 2))
+    say("pages written a settlement", spread([block.pages / settlements for block in blocks], 2))
+    say("page bytes written a settlement", spread([block.page_bytes / settlements for block in blocks], 0))
+
+
+def measure(path: Path, options: argparse.Namespace) -> None:
+    """Build, run the blocks, sample proofs."""
+    large = options.large_pools, options.large_targets
+    shape = shape_of(options.keys, options.seed, options.targets, large)
+    database = open_database(path)
+    start = time.perf_counter()
+    root, keys = build(database, shape)
+    say("state", f"{len(keys):,} keys, {shape}, built in {time.perf_counter() - start:.0f} s")
+    sample = random.Random(options.seed).sample(keys, min(PROOF_SAMPLES, len(keys)))
+    del keys
+    database.close()
+    database = open_database(path)
+    read = CountingReader(database)
+    before = resident_mib()
+    tree = StateTree(read, root, options.cache_bytes)
+    chance = random.Random(options.seed + 1)
+    blocks = []
+    for block in range(1, options.blocks * 2 + options.warm + 1):
+        blocks.append(run_block(database, tree, read, workload(shape, options.settlements, block, chance)))
+    say("first block after the start, us", f"{blocks[0].tree * 1e6 / options.settlements:.1f}")
+    say(f"first {options.blocks} blocks after the start", "")
+    report(blocks[: options.blocks], options.settlements)
+    say(f"{options.blocks} blocks after {options.warm} more", "")
+    report(blocks[-options.blocks :], options.settlements)
+    say("RSS before the tree, after, MiB", f"{before:.0f}, {resident_mib():.0f}")
+    for label, sizes in zip(("present", "absent"), proof_sizes(read, tree.root, sample, chance), strict=True):
+        say(f"proof bytes {label}, mean, max", f"{statistics.mean(sizes):.0f}, {max(sizes)}")
+    database.close()
+    say("disk, MiB", f"{sum(file.stat().st_size for file in path.iterdir()) / (1 << 20):.0f}")
+
+
+def main() -> None:
+    """Read the options, measure in a temporary directory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--warm", type=int, default=40, help="blocks between the first and the last `--blocks`")
+    parser.add_argument("--settlements", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=20_487)
+    parser.add_argument("--targets", type=int, default=1, help="target records of a usual pool")
+    parser.add_argument("--large-pools", type=int, default=0, help="number of pools with many targets")
+    parser.add_argument("--large-targets", type=int, default=100, help="target records of each of those")
+    parser.add_argument("--cache-bytes", type=int, default=32 << 20)
+    options = parser.parse_args()
+    say("options", str(vars(options)))
+    path = Path(tempfile.mkdtemp(prefix="state-tree-"))
+    try:
+        measure(path / "db", options)
+    finally:
+        shutil.rmtree(path)
+
+
+if __name__ == "__main__":
+    main()
