@@ -129,6 +129,12 @@ class ChainView:
         for key, record in self._reader.iterate(schema.RECORD, schema.after(schema.RECORD)):
             yield key[1:], record
 
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """Return all (key, value) that follow from the blocks alone, for full verification."""
+        for key, value in self._reader.iterate(b"", b"\xff"):
+            if key != schema.META_CLOCK_OFFSET:
+                yield key, value
+
     def changed_keys(self, height: int) -> list[bytes]:
         """Return the state keys that the block of a height changed; none where its undo is no longer kept."""
         data = self._reader.get(schema.undo_list_key(height)) or b""

@@ -1,0 +1,101 @@
+"""The commands `export`, `import` and `verify`, on the data directory of a node that is not running."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consensus.recovery import import_block
+from ledger.errors import InvalidBlock
+from poolchain.chain_file import read_blocks, read_genesis, write_chain
+from poolchain.data_directory import DataDirectory, create
+from poolchain.opening import OpenChain, open_chain
+from poolchain.replay import verify_chain
+from txtypes.table import decode
+
+from .options import NodeProblem, directory_option, json_option, problems
+
+
+@click.command("export")
+@click.argument("file", type=click.File("w", lazy=True))
+@directory_option("devnet")
+@json_option
+def export_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
+    r"""Write a stopped node's whole chain to FILE (- for standard output).
+
+    \b
+    Example:
+      poolchain export chain.jsonl
+    """
+    with problems(), open_chain(DataDirectory(data_dir), None) as opened:
+        view = opened.store.view()
+        blocks = (view.block_bytes(height) for height in range(1, view.height + 1))
+        count = write_chain(file, opened.genesis, blocks)
+    click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=True)
+
+
+@click.command("import")
+@click.argument("file", type=click.File("r"))
+@directory_option("devnet")
+@json_option
+def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
+    r"""Execute the blocks of FILE behind a stopped node's head; every rule, root and seal is checked.
+
+    Blocks that the chain has already are skipped. A data directory that does not exist is made from the file's genesis.
+
+    \b
+    Example:
+      poolchain import chain.jsonl --data-dir copy
+    """
+    with problems():
+        genesis = read_genesis(file)
+        if not DataDirectory(data_dir).exists():
+            create(data_dir, genesis)
+        with open_chain(DataDirectory(data_dir), None) as opened:
+            if opened.genesis != genesis:
+                raise click.UsageError(f"the file is of another chain than {data_dir}")
+            count = _import_blocks(opened, file)
+            height = opened.chain.tip.header.height
+    answer = {"imported": count, "height": hex(height)}
+    click.echo(json.dumps(answer) if as_json else f"Imported {count} blocks; the head is {height}.")
+
+
+@click.command("verify")
+@directory_option("devnet")
+@json_option
+def verify_command(*, data_dir: Path, as_json: bool) -> None:
+    r"""Execute a stopped node's chain again from genesis and compare everything that is stored.
+
+    \b
+    Example:
+      poolchain verify --data-dir ~/.poolchain/devnet
+    """
+    with problems(), open_chain(DataDirectory(data_dir), None) as opened:
+        view = opened.store.view()
+        with click.progressbar(length=view.height, label="Verifying", hidden=as_json) as bar:
+            verify_chain(view, opened.genesis, data_dir, lambda _done, _total: bar.update(1))
+        head = view.tip()
+    answer = {"valid": True, "height": hex(view.height), "head": "0x" + head.hash.hex()}
+    click.echo(
+        json.dumps(answer)
+        if as_json
+        else f"All {view.height} blocks are valid and all that is stored follows from them."
+    )
+
+
+def _import_blocks(opened: OpenChain, file: Any) -> int:
+    count = 0
+    for block in read_blocks(file):
+        if block.header.height <= opened.chain.tip.header.height:
+            if opened.store.view().height_of(block.header.hash()) is None:
+                raise NodeProblem(f"block {block.header.height} of the file is not the one of this chain")
+            continue
+        try:
+            import_block(opened.chain, opened.record, block, lambda raws: [decode(raw, opened.domain) for raw in raws])
+        except InvalidBlock as error:
+            raise NodeProblem(f"block {block.header.height} is not valid: {error}") from error
+        count += 1
+    return count

@@ -1,0 +1,77 @@
+"""The commands `init` and `start`: a chain with an authority of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ledger.genesis import parse_genesis
+from poolchain.authority_key import load_key
+from poolchain.data_directory import DataDirectory, create
+from poolchain.opening import open_chain
+from poolchain.running import NodeSettings
+
+from .options import directory_option, json_option, listen_options, password_option, problems, read_password
+from .serving import describe, run_in_foreground
+
+
+@click.command("init")
+@directory_option("node")
+@click.option(
+    "--genesis",
+    "genesis_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="The chain's genesis file (docs/protocol.md, section 5).",
+)
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Keystore file of the authority's account; without it the directory can verify but not seal.",
+)
+@json_option
+def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, as_json: bool) -> None:
+    r"""Make the data directory of a chain from its genesis file.
+
+    \b
+    Examples:
+      poolchain account new
+      poolchain init --genesis genesis.json --key ~/.poolchain/keystore/0x….json
+    """
+    with problems():
+        genesis = parse_genesis(genesis_file.read_bytes())
+        create(data_dir, genesis, key_file.read_bytes() if key_file else None)
+        with open_chain(DataDirectory(data_dir), None) as opened:
+            genesis_hash = "0x" + opened.domain.genesis_hash.hex()
+    answer = {"dataDir": str(data_dir), "genesisHash": genesis_hash, "chainId": hex(genesis.chain_id)}
+    click.echo(json.dumps(answer) if as_json else f"Chain {genesis.chain_id} begins with {genesis_hash} in {data_dir}.")
+
+
+@click.command("start")
+@listen_options
+@directory_option("node")
+@password_option
+@json_option
+def start_command(*, host: str, port: int, data_dir: Path, password_file: Path | None, as_json: bool) -> None:
+    r"""Run the authority of a chain made by `poolchain init`, sealing at the genesis block interval.
+
+    \b
+    Example:
+      poolchain start --password-file secret.txt
+    """
+    with problems():
+        directory = DataDirectory(data_dir)
+        key = load_key(directory.key, read_password(password_file))
+        with open_chain(directory, key) as opened:
+            settings = NodeSettings(host, port, opened.genesis.block_interval)
+
+            def announce(url: str) -> None:
+                status = describe(url, opened)
+                click.echo(
+                    json.dumps(status) if as_json else "\n".join(f"{name:16} {value}" for name, value in status.items())
+                )
+
+            run_in_foreground(opened, key, settings, announce)
