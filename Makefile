@@ -16,10 +16,10 @@ ORACLES := tests/js/node_modules/.installed
 PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-test devnet demo test lint types fmt lock clean
+.PHONY: help venv venv-test devnet demo test bench bench-quick lint types fmt lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(COMMAND) ## .venv with what the node needs, from requirements/runtime.txt
 	@:
@@ -58,6 +58,12 @@ demo: venv ## one pool's life against a fresh local chain
 
 test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to pytest
 	@$(RUN)/pytest -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
+
+bench: venv ## measure the state tree at a million keys; ARGS="--help" for its options
+	@$(RUN)/python -m benchmarks.state_tree $(ARGS)
+
+bench-quick: venv ## the same in seconds, on a small state
+	@$(RUN)/python -m benchmarks.state_tree --keys 20000 --blocks 3 $(ARGS)
 
 lint: venv-test ## ruff: rules and formatting
 	@$(RUN)/ruff check $(paths)
