@@ -142,16 +142,11 @@ def _to_rfc_order(rule: Sequence[int], subset: Sequence[int], path: Sequence[byt
     RFC sends nothing when it is the whole older tree, since the verifier has its root already.
     """
     first = subset.index(1)
-    folded: bytes | None = None
-    for bit, entry in zip(rule[:first], path[:first], strict=True):
-        if folded is None:
-            folded = entry
-        elif bit == 0:
-            folded = hash_node(folded, entry)
-        else:
-            folded = hash_node(entry, folded)
     found = [path[first]] if sum(subset) > 1 else []
-    if folded is not None:
+    if first:
+        folded = path[0]
+        for bit, entry in zip(rule, path[1:first], strict=False):
+            folded = hash_node(folded, entry) if bit == 0 else hash_node(entry, folded)
         found.append(folded)
     return found + list(path[first + 1 :])
 

@@ -50,7 +50,12 @@ def verify_consistency(
         raise MerkleProofError("the path is too short")
     # A first tree that is one perfect subtree is its own first node: the RFC does not send what is known.
     nodes = list(path) if first_size & (first_size - 1) else [first_root, *path]
-    position, last = first_size - 1, second_size - 1
+    if _climb_both(nodes, first_size - 1, second_size - 1) != (first_root, second_root):
+        raise MerkleProofError("the path does not lead to both roots")
+
+
+def _climb_both(nodes: Sequence[bytes], position: int, last: int) -> tuple[bytes, bytes]:
+    """Return the roots of the older and of the newer tree that follow from a consistency path."""
     while position & 1:
         position, last = position >> 1, last >> 1
     older = newer = nodes[0]
@@ -66,8 +71,7 @@ def verify_consistency(
         position, last = position >> 1, last >> 1
     if last:
         raise MerkleProofError("the path is too short")
-    if older != first_root or newer != second_root:
-        raise MerkleProofError("the path does not lead to both roots")
+    return older, newer
 
 
 def _expect_trivial(first_root: bytes, first_size: int, second_root: bytes, path: Sequence[bytes]) -> None:
