@@ -1,0 +1,57 @@
+"""Finding blocks and committed transactions in one view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import RpcError
+from .shapes import Place
+from .values import bytes_text, quantity_text
+
+if TYPE_CHECKING:
+    from ledger.receipt import Receipt
+    from storage.chain_view import ChainView
+
+Block = int | bytes | str
+"""A height, a hash, `latest` or `earliest`, as `values.BLOCK` reads it."""
+
+
+class Committed(NamedTuple):
+    """A transaction in the chain: its bytes, what it did and where."""
+
+    raw: bytes
+    receipt: Receipt
+    place: Place
+
+
+def find_height(view: ChainView, block: Block) -> int | None:
+    """Return the height of a block, None where there is no such block."""
+    if isinstance(block, bytes):
+        return view.height_of(block)
+    if isinstance(block, str):
+        return 0 if block == "earliest" else view.height
+    return block if block <= view.height else None
+
+
+def need_height(view: ChainView, block: Block) -> int:
+    """Return the height of a block; raises RpcError NOT_FOUND."""
+    height = find_height(view, block)
+    if height is None:
+        given = bytes_text(block) if isinstance(block, bytes) else quantity_text(int(block))
+        raise RpcError(
+            "NOT_FOUND",
+            f"a block of this chain, whose head is at {quantity_text(view.height)}",
+            given,
+        )
+    return height
+
+
+def find_committed(view: ChainView, transaction_hash: bytes) -> Committed | None:
+    """Return a transaction that is in a block, None where it is in none."""
+    location = view.location(transaction_hash)
+    if location is None:
+        return None
+    height, index = location
+    block = view.block(height)
+    place = Place(height, block.header.hash(), index)
+    return Committed(block.transactions[index], view.receipts(height)[index], place)

@@ -1,0 +1,29 @@
+"""Accounts."""
+
+# Inside a room imports are relative.
+# ruff: noqa: TID252
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ledger.state import State
+
+from ..registry import Param, method
+from ..shapes import Json, account_json
+from ..values import ADDRESS
+
+if TYPE_CHECKING:
+    from ..ports import NodePort
+
+
+@method("account_get", Param("address", ADDRESS), result="address, balance, nonce")
+def account_get(node: NodePort, *, address: bytes) -> Json:
+    """An account after the head: balance in base units and the nonce of its next transaction.
+
+    An account that never was reads as zeros. What is pending is not counted.
+    """
+    return account_json(address, State(node.view()).account(address))
+
+
+ACCOUNT_METHODS: Final = (account_get,)
