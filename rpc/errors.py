@@ -57,8 +57,6 @@ TABLE: Final = (
              "the collectable fee is not 10 % above the one it would replace"),
     ErrorRow("REPLACED", TRANSACTION_REFUSED, "replaced",
              "another transaction of a higher fee took its place in the mempool"),
-    ErrorRow("REPLACED", TRANSACTION_REFUSED, "replaced",
-             "another transaction has taken its place in the mempool"),
     ErrorRow("FEE_TOO_LOW", TRANSACTION_REFUSED, "fee too low", "below the genesis minimum"),
     ErrorRow("ZERO_AMOUNT", TRANSACTION_REFUSED, "zero amount", "amount or deposit 0"),
     ErrorRow("BAD_NONCE", TRANSACTION_REFUSED, "nonce too low", "the nonce is used"),
