@@ -145,8 +145,9 @@ def _to_rfc_order(rule: Sequence[int], subset: Sequence[int], path: Sequence[byt
     found = [path[first]] if sum(subset) > 1 else []
     if first:
         folded = path[0]
-        for bit, entry in zip(rule, path[1:first], strict=False):
-            folded = hash_node(folded, entry) if bit == 0 else hash_node(entry, folded)
+        # rule[i] says on which side of path[i + 1] stands what was folded up to path[i].
+        for side, entry in zip(rule, path[1:first], strict=False):
+            folded = hash_node(folded, entry) if side == 0 else hash_node(entry, folded)
         found.append(folded)
     return found + list(path[first + 1 :])
 
