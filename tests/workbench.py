@@ -67,7 +67,7 @@ class Records:
 class Workbench:
     """One block under construction over committed records."""
 
-    def __init__(self, height: int = 1, **changes: object) -> None:
+    def __init__(self, height: int = 1, /, **changes: object) -> None:
         self.genesis = make_genesis(**changes)
         self.records = Records(self.genesis.allocations())
         self.genesis_hash = self.genesis.header(self.records.root()).hash()

@@ -35,7 +35,7 @@ def test_locks_deposit_and_collateral_under_the_transactions_hash(bench: Workben
 
 
 def test_created_at_is_the_height_of_its_block() -> None:
-    bench = Workbench(height=77)
+    bench = Workbench(77)
     pool = bench.pool(bench.new_pool(duration=5))
     assert (pool.created_at, pool.expires_at) == (77, 82)
 
@@ -70,7 +70,7 @@ def test_single_allowed_duration() -> None:
 
 
 def test_longest_duration_at_a_high_height_still_fits_the_record() -> None:
-    bench = Workbench(height=BEYOND_HALF, maxDuration=hex(BEYOND_HALF))
+    bench = Workbench(BEYOND_HALF, maxDuration=hex(BEYOND_HALF))
     cptx_hash = bench.accept(bench.create(duration=BEYOND_HALF)).cptx_hash
     assert bench.pool(cptx_hash).expires_at == 2**64 - 2
 

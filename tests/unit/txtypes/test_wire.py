@@ -82,7 +82,9 @@ def test_table_has_the_three_types() -> None:
 
 @by_form
 def test_layout_is_the_protocols(form: Form) -> None:
-    at, words, signatures = 1, {}, {}
+    words: dict[str, int] = {}
+    signatures: dict[str, int] = {}
+    at = 1
     for part in KINDS[form.code].layout:
         place = signatures if part.abi == wire.SIGNATURE else words
         place[part.name] = at
