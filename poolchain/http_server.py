@@ -77,9 +77,7 @@ async def serve(
                 await _run(server, listener, limits, stop)
 
 
-async def _run(
-    server: _Server, listener: socket.socket, limits: HttpLimits, stop: asyncio.Event
-) -> None:
+async def _run(server: _Server, listener: socket.socket, limits: HttpLimits, stop: asyncio.Event) -> None:
     async def exit_on_stop() -> None:
         await stop.wait()
         server.should_exit = True

@@ -22,7 +22,7 @@ class Limits:
     page_size_max: int = 1_000
     mempool_transactions: int = 50_000
     answer_bytes_max: int = 25 * MIB
-    values_max: int = 200_000
+    values_max: int = 100_000
     websocket_sessions_max: int = 200
     websocket_calls_max: int = 32
     websocket_queue_max: int = 1_000

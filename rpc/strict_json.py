@@ -82,7 +82,7 @@ def _check_syntax(body: bytes) -> None:
 
 def _is_deep(value: object) -> bool:
     level = [value]
-    for _ in range(NESTING_MAX + 1):
+    for _ in range(NESTING_MAX):
         level = [
             child
             for container in level
