@@ -96,9 +96,9 @@ def _group_of(key: bytes, depth: int) -> int:
 
 def _put(entries: bytes, key: bytes, record_hash: bytes | None) -> bytes:
     """Sorted entries with the one of `key` set, or removed if the record hash is None."""
-    at = 0
-    while at < len(entries) and entries[at : at + HASH_BYTES] < key:
-        at += ENTRY_BYTES
-    rest = at + ENTRY_BYTES if entries[at : at + HASH_BYTES] == key else at
+    at = entries.find(key)
+    if at < 0 or at % ENTRY_BYTES:  # absent, or found first in a place where no key stands
+        at = ENTRY_BYTES * sum(entry[:HASH_BYTES] < key for entry in split_entries(entries))
+    rest = at + ENTRY_BYTES if entries.startswith(key, at) else at
     entry = b"" if record_hash is None else key + record_hash
     return entries[:at] + entry + entries[rest:]

@@ -66,13 +66,9 @@ class StateTree:
         or broken.
         """
         top, writer = self._top, _PageWriter(self._read)
-        parts = _by_prefix(changes, top.depth)
-        nodes = {prefix: 1 << top.depth | prefix for prefix in parts}
-        top.load(nodes.values())
-        changed = {
-            nodes[prefix]: writer.update(top.depth, prefix, part, exists=top.cell(nodes[prefix]) != NO_CELL)
-            for prefix, part in parts.items()
-        }
+        parts = _by_node(changes, top.depth)
+        top.load(parts)
+        changed = {node: writer.update_below(top, node, part) for node, part in parts.items()}
         levels = top.rehash(changed)
         top.changed_pages(levels, writer.pages, writer.replaced)
         cell = levels[0].get(1, top.cell(1))
@@ -91,13 +87,17 @@ def _root_of(cell: bytes) -> bytes:
     return EMPTY_ROOT if cell == NO_CELL else cell
 
 
-def _by_prefix(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, list[Change]]:
-    """Changes with hashed records in ascending order of keys, by the first `depth` bits of the keys."""
+def _by_node(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, list[Change]]:
+    """Changes with hashed records in ascending order of keys, by the node of the top at `depth` bits above them."""
     parts: dict[int, list[Change]] = {}
-    for key in sorted(changes):
-        record = changes[key]
+    mark, rest = 1 << depth, 32 - depth
+    for key, record in sorted(changes.items()):
+        node = mark | int.from_bytes(key[:4], "big") >> rest
         change = key, None if record is None else sha256(record).digest()
-        parts.setdefault(int.from_bytes(key[:4], "big") >> (32 - depth), []).append(change)
+        if node in parts:
+            parts[node].append(change)
+        else:
+            parts[node] = [change]
     return parts
 
 
@@ -108,6 +108,10 @@ class _PageWriter:
         self._read = read
         self.pages: Pages = {}
         self.replaced: Pages = {}
+
+    def update_below(self, top: TreeTop, node: int, changes: Sequence[Change]) -> bytes:
+        """New cell of a node of the lowest level of the top."""
+        return self.update(top.depth, node ^ 1 << top.depth, changes, exists=top.cell(node) != NO_CELL)
 
     def update(self, depth: int, prefix: int, changes: Sequence[Change], *, exists: bool) -> bytes:
         """New cell of the page at `prefix`; `exists` says whether its old cell has leaves."""
