@@ -68,6 +68,12 @@ class TestMaking:
         with pytest.raises(StorageRefused, match="cannot be created"):
             leveldb.create(tmp_path / "missing" / "db")
 
+    def test_names_are_synced_up_to_the_parent(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        synced: list[Path] = []
+        monkeypatch.setattr(leveldb, "sync_directory", synced.append)
+        leveldb.create(tmp_path / "db").close()
+        assert synced == [tmp_path / "db", tmp_path]
+
 
 class TestOpening:
     @pytest.mark.parametrize("make", [False, True])
@@ -243,6 +249,25 @@ def test_damage_at_the_end_of_a_walk_is_not_taken_for_the_end_of_the_data(tmp_pa
     for reverse in (False, True):
         with pytest.raises(StorageDamaged, match="damaged"):
             list(store.iterate(*ALL, reverse=reverse))
+    store.close()
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+@pytest.mark.parametrize("walk", [False, True])
+def test_every_kind_of_read_checks_the_checksum(tmp_path: Path, snapshot: bool, walk: bool) -> None:
+    """Each in a database of its own: a block that one read took in is not checked by the next."""
+    path = tmp_path / "db"
+    contents = _tables(path)
+    [table] = path.glob("*.ldb")
+    damaged = bytearray(table.read_bytes())
+    damaged[damaged.index(contents[b"001499"])] ^= 1
+    table.write_bytes(damaged)
+    store = leveldb.open_existing(path).store
+    view = store.snapshot() if snapshot else store
+    with pytest.raises(StorageDamaged, match="checksum"):
+        _ = list(view.iterate(b"001499", b"0015")) if walk else view.get(b"001499")
+    assert view.get(b"000001") == contents[b"000001"]
+    view.close()
     store.close()
 
 

@@ -297,9 +297,10 @@ def test_rubbish_behind_the_last_record_is_damage(path: Path, written: bytes) ->
             signing_record.open_existing(path)
 
 
-def test_a_record_out_of_order_is_damage(path: Path, written: bytes) -> None:
+@pytest.mark.parametrize("which", [0, 2])
+def test_a_record_out_of_order_is_damage(path: Path, written: bytes, which: int) -> None:
     ends = _ends(written)
-    path.write_bytes(written + written[ends[0] : ends[1]])
+    path.write_bytes(written + written[ends[which] : ends[which + 1]])
     with pytest.raises(StorageDamaged, match="do not rise"):
         signing_record.open_existing(path)
 
@@ -367,6 +368,38 @@ def test_failed_sync_is_not_retried(path: Path, monkeypatch: pytest.MonkeyPatch)
     inode = path.stat().st_ino
     assert _last(path) == (2, b"two")
     assert path.stat().st_ino != inode
+
+
+def test_every_step_is_synced_in_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    fsync, fdatasync, replace = os.fsync, os.fdatasync, Path.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        is_folder = os.fstat(descriptor).st_ino == path.parent.stat().st_ino
+        steps.append("folder" if is_folder else "file")
+        fsync(descriptor)
+
+    def noted_fdatasync(descriptor: int) -> None:
+        steps.append(f"data of {os.fstat(descriptor).st_size} bytes")
+        fdatasync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "fdatasync", noted_fdatasync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    renewal = ["file", "rename", "folder"]
+    record = signing_record.create(path, rotate_bytes=100)
+    assert steps == ["file", "folder", *renewal]
+    steps.clear()
+    record.write(1, b"block")
+    assert steps == [f"data of {len(MAGIC) + 33} bytes"]
+    steps.clear()
+    record.write(2, bytes(100))
+    assert steps == renewal
+    record.close()
 
 
 KILLED = """
