@@ -36,6 +36,7 @@ TRANSACTIONS_BETWEEN_PAUSES: Final = 32
 @method(
     "chain_status",
     result="chainId, clientVersion, authority, genesisHash, head {height, hash, timestamp}, pending, sealing, "
+    "parameters {blockInterval, minFee, reward}, "
     "limits {maxBodyBytes, maxBatch, maxRaws, maxPageSize, mempoolTransactions}, "
     "supply {genesis, balances, locked, burned}",
 )
@@ -43,7 +44,8 @@ def chain_status(node: NodePort) -> Json:
     """What this node is and where it stands.
 
     `sealing` is "on-transaction", "manual" or a quantity of seconds. The supply is that of the
-    head: genesis = balances + locked + burned.
+    head: genesis = balances + locked + burned. The parameters are those of the genesis that a client
+    needs to state fees, collaterals and durations; the interval in seconds.
     """
     tip = node.view().tip()
     return {
@@ -58,6 +60,11 @@ def chain_status(node: NodePort) -> Json:
         },
         "pending": quantity_text(node.pending_count()),
         "sealing": sealing_json(node.sealing),
+        "parameters": {
+            "blockInterval": quantity_text(node.genesis.block_interval),
+            "minFee": quantity_text(node.genesis.min_fee),
+            "reward": quantity_text(node.genesis.reward),
+        },
         "limits": _limits_json(node.limits),
         "supply": supply_json(node.genesis.supply, tip.supply),
     }
