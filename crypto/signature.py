@@ -66,6 +66,11 @@ class SigningKey:
         """The 32 secret bytes, for key files only."""
         return self._key.secret
 
+    @property
+    def compressed_public_key(self) -> bytes:
+        """The 33 bytes that BIP-32 derives from."""
+        return self._key.public_key.format(compressed=True)
+
     def sign(self, digest: bytes) -> bytes:
         """Return the canonical 65-byte signature of the 32-byte `digest`."""
         compact = self._key.sign_recoverable(digest, hasher=None)

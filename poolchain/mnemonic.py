@@ -10,8 +10,6 @@ import hmac
 import unicodedata
 from typing import Final
 
-from coincurve import PrivateKey
-
 from crypto.signature import CURVE_ORDER, SigningKey
 
 HARDENED: Final = 1 << 31
@@ -40,7 +38,7 @@ def _master(seed: bytes) -> tuple[bytes, bytes]:
 def _child(parent: tuple[bytes, bytes], index: int) -> tuple[bytes, bytes]:
     """Return (secret, chain code) of a child; BIP-32's exceptions for invalid keys have probability 2^-127."""
     secret, chain_code = parent
-    public = PrivateKey(secret).public_key.format(compressed=True)
+    public = SigningKey(secret).compressed_public_key
     data = (b"\x00" + secret if index & HARDENED else public) + index.to_bytes(4, "big")
     digest = hmac.digest(chain_code, data, "sha512")
     child = (int.from_bytes(digest[:32], "big") + int.from_bytes(secret, "big")) % CURVE_ORDER

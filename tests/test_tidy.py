@@ -42,9 +42,10 @@ ROOMS = {
     "txtypes": Room(_words("crypto ledger"), _words("")),
     "consensus": Room(_words("crypto ledger txtypes"), _words("")),
     "storage": Room(_words("crypto ledger"), _words("plyvel")),
-    "rpc": Room(_words("crypto ledger txtypes consensus"), _words("fastapi msgspec")),
+    "light": Room(_words("crypto ledger txtypes consensus"), _words("")),
+    "rpc": Room(_words("crypto ledger txtypes consensus storage light"), _words("fastapi msgspec")),
     "poolchain": Room(
-        _words("crypto ledger txtypes consensus storage rpc"), _words("click uvicorn h11 eth_keyfile rich")
+        _words("crypto ledger txtypes consensus storage light rpc"), _words("click uvicorn h11 eth_keyfile rich")
     ),
 }
 # No clock, no chance, no thread, no file: whoever calls these rooms hands them in.
