@@ -13,8 +13,10 @@ from storage.signing_record import MAGIC, Signed
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "signing-record"
+def path(fast_folder: Path) -> Path:
+    path = fast_folder / "signing-record"
+    path.unlink(missing_ok=True)
+    return path
 
 
 def _last(path: Path) -> Signed | None:
