@@ -3,8 +3,8 @@
 Builds a state of `--keys` keys with the bulk builder in a temporary database, then applies `--blocks` blocks of
 `--settlements` settlements, each of which touches a pool, one of its target records and the target's account; one key
 in six is new. Every block is one synced batch. What is timed is all the tree does: update, pages into the batch, adopt;
-the write is timed apart. Recoveries are timed before and after every block, so that both feel the same machine. Run it as
-`python -m benchmarks.state_tree` from the top of the repository.
+the write is timed apart. Recoveries are timed before and after every block, so that both feel the same machine. Run it
+as `python -m benchmarks.state_tree` from the top of the repository.
 """
 
 from __future__ import annotations
