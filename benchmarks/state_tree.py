@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -88,6 +89,15 @@ def keys_of(shape: Shape) -> Iterator[bytes]:
             yield target(shape, number, index)
 
 
+def some_key(shape: Shape, chance: random.Random) -> bytes:
+    """A key of the state as it was built, every second time a target record."""
+    number = chance.randrange(shape.pools)
+    kind = chance.randrange(4)
+    if kind == 0:
+        return account(shape, chance.randrange(shape.accounts))
+    return pool(shape, number) if kind == 1 else target(shape, number, chance.randrange(shape.targets_of(number)))
+
+
 def record(key: bytes, version: int = 0) -> bytes:
     """A record of plausible length for a key, different for each version."""
     return sha256(key + version.to_bytes(8, "big")).digest()
@@ -112,9 +122,9 @@ def open_database(path: Path) -> Any:
     return plyvel.DB(str(path), create_if_missing=True, lru_cache_size=64 << 20, bloom_filter_bits=10)
 
 
-def build(database: Any, shape: Shape) -> tuple[bytes, list[bytes]]:
-    """Write all pages of the state; its root and its sorted keys."""
-    keys = sorted(keys_of(shape))
+def build(path: Path, shape: Shape) -> bytes:
+    """Write all pages of the state into a new database; its root."""
+    database = open_database(path)
     batch: list[tuple[bytes, bytes]] = []
 
     def flush() -> None:
@@ -128,9 +138,10 @@ def build(database: Any, shape: Shape) -> tuple[bytes, list[bytes]]:
         if len(batch) == 10_000:
             flush()
 
-    root = build_pages(((key, record(key)) for key in keys), put)
+    root = build_pages(((key, record(key)) for key in sorted(keys_of(shape))), put)
     flush()
-    return root, keys
+    database.close()
+    return root
 
 
 def workload(shape: Shape, settlements: int, block: int, chance: random.Random) -> dict[bytes, bytes | None]:
@@ -151,31 +162,39 @@ def workload(shape: Shape, settlements: int, block: int, chance: random.Random) 
 
 
 class Block(NamedTuple):
-    """Measurements of one block; times in seconds."""
+    """Measurements of one block, in seconds of the clock or of processor time of this thread."""
 
     tree: float
+    tree_processor: float
     write: float
-    two_recoveries: float
+    two: float
+    two_processor: float
     reads: int
     pages: int
     page_bytes: int
 
 
-def time_two_recoveries() -> float:
-    """Seconds that two recoveries take, by the mean of many."""
+def clocks() -> tuple[float, float]:
+    """Clock and processor time of this thread, seconds: the second does not count what other programs take."""
+    return time.perf_counter(), time.thread_time()
+
+
+def time_two_recoveries() -> tuple[float, float]:
+    """Seconds, and seconds of processor time, that two recoveries take, by the mean of many."""
     digest = sha256(b"digest").digest()
     signature = coincurve.PrivateKey(digest).sign_recoverable(digest, hasher=None)
-    start = time.perf_counter()
+    start = clocks()
     for _ in range(RECOVERIES):
         coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
-    return (time.perf_counter() - start) / RECOVERIES * 2
+    end = clocks()
+    return (end[0] - start[0]) / RECOVERIES * 2, (end[1] - start[1]) / RECOVERIES * 2
 
 
 def run_block(database: Any, tree: StateTree, read: CountingReader, changes: dict[bytes, bytes | None]) -> Block:
     """Apply one block's changes, durably, between two halves of the measurement of recoveries."""
     read.reads = 0
-    two_before = time_two_recoveries()
-    start = time.perf_counter()
+    before = time_two_recoveries()
+    start = clocks()
     update = tree.update(changes)
     batch = database.write_batch(sync=True)
     for key, page in update.pages.items():
@@ -183,23 +202,24 @@ def run_block(database: Any, tree: StateTree, read: CountingReader, changes: dic
             batch.delete(key)
         else:
             batch.put(key, page)
-    filled = time.perf_counter()
+    filled = clocks()
     batch.write()
-    written = time.perf_counter()
+    written = clocks()
     tree.adopt(update)
-    tree_time = filled - start + time.perf_counter() - written
-    two = (two_before + time_two_recoveries()) / 2
+    end = clocks()
+    after = time_two_recoveries()
+    tree_time, tree_processor = (filled[at] - start[at] + end[at] - written[at] for at in (0, 1))
+    two, two_processor = ((before[at] + after[at]) / 2 for at in (0, 1))
     size = sum(len(page or b"") for page in update.pages.values())
-    return Block(tree_time, written - filled, two, read.reads, len(update.pages), size)
+    write = written[0] - filled[0]
+    return Block(tree_time, tree_processor, write, two, two_processor, read.reads, len(update.pages), size)
 
 
-def proof_sizes(
-    read: CountingReader, root: bytes, keys: Sequence[bytes], chance: random.Random
-) -> tuple[list[int], list[int]]:
-    """Encoded bytes of verified proofs of sampled present keys, and of absent ones."""
+def proof_sizes(read: CountingReader, root: bytes, shape: Shape, chance: random.Random) -> tuple[list[int], list[int]]:
+    """Encoded bytes of verified proofs of sampled present keys, and of absent ones, half of them beside a pool."""
     present, absent = [], []
     for _ in range(PROOF_SAMPLES):
-        key = chance.choice(keys)
+        key = some_key(shape, chance)
         proof = prove(read, key)
         present.append(len(proof.encode()))
         missing = chance.randbytes(32)
@@ -213,7 +233,7 @@ def proof_sizes(
 
 def say(label: str, text: str) -> None:
     """One line of the report."""
-    sys.stdout.write(f"{label:<34}{text}\n")
+    sys.stdout.write(f"{label:<36}{text}\n")
     sys.stdout.flush()
 
 
@@ -231,49 +251,44 @@ def resident_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def report(blocks: Sequence[Block], settlements: int) -> None:
-    """Print what the blocks cost."""
+def report(title: str, blocks: Sequence[Block], settlements: int) -> None:
+    """Print what the blocks cost a settlement."""
     micro = 1e6 / settlements
-    units = [block.tree / settlements / block.two_recoveries for block in blocks]
-    with_write = [(block.tree + block.write) / settlements / block.two_recoveries for block in blocks]
-    say("", "min / median / max over the blocks")
-    say("tree, us a settlement", spread([block.tree * micro for block in blocks]))
-    say("tree, units of two recoveries", spread(units, 2))
-    say("synced write, us a settlement", spread([block.write * micro for block in blocks]))
-    say("tree and write, units", spread(with_write, 2))
-    say("two recoveries, us", spread([block.two_recoveries * 1e6 for block in blocks]))
-    say("page reads a settlement", spread([block.reads / settlements for block in blocks], 2))
-    say("pages written a settlement", spread([block.pages / settlements for block in blocks], 2))
-    say("page bytes written a settlement", spread([block.page_bytes / settlements for block in blocks], 0))
+    say(title, "min / median / max over the blocks, a settlement")
+    say("tree, units, processor time", spread([b.tree_processor / settlements / b.two_processor for b in blocks], 2))
+    say("tree, units, clock", spread([block.tree / settlements / block.two for block in blocks], 2))
+    say("tree, us, processor time", spread([block.tree_processor * micro for block in blocks]))
+    say("tree, us, clock", spread([block.tree * micro for block in blocks]))
+    say("synced write, us", spread([block.write * micro for block in blocks]))
+    say("two recoveries, us, processor time", spread([block.two_processor * 1e6 for block in blocks]))
+    say("page reads", spread([block.reads / settlements for block in blocks], 2))
+    say("pages written", spread([block.pages / settlements for block in blocks], 2))
+    say("page bytes written", spread([block.page_bytes / settlements for block in blocks], 0))
 
 
 def measure(path: Path, options: argparse.Namespace) -> None:
-    """Build, run the blocks, sample proofs."""
+    """Build in a process of its own, so that its memory is not counted; run the blocks; sample proofs."""
     large = options.large_pools, options.large_targets
     shape = shape_of(options.keys, options.seed, options.targets, large)
-    database = open_database(path)
     start = time.perf_counter()
-    root, keys = build(database, shape)
-    say("state", f"{len(keys):,} keys, {shape}, built in {time.perf_counter() - start:.0f} s")
-    sample = random.Random(options.seed).sample(keys, min(PROOF_SAMPLES, len(keys)))
-    del keys
-    database.close()
+    with ProcessPoolExecutor(1) as builder:
+        root = builder.submit(build, path, shape).result()
+    say("state", f"{shape}, built in {time.perf_counter() - start:.0f} s")
     database = open_database(path)
     read = CountingReader(database)
     before = resident_mib()
     tree = StateTree(read, root, options.cache_bytes)
+    opened = resident_mib()
     chance = random.Random(options.seed + 1)
     blocks = [
         run_block(database, tree, read, workload(shape, options.settlements, block, chance))
         for block in range(1, options.blocks * 2 + options.warm + 1)
     ]
-    say("first block after the start, us", f"{blocks[0].tree * 1e6 / options.settlements:.1f}")
-    say(f"first {options.blocks} blocks after the start", "")
-    report(blocks[: options.blocks], options.settlements)
-    say(f"{options.blocks} blocks after {options.warm} more", "")
-    report(blocks[-options.blocks :], options.settlements)
-    say("RSS before the tree, after, MiB", f"{before:.0f}, {resident_mib():.0f}")
-    for label, sizes in zip(("present", "absent"), proof_sizes(read, tree.root, sample, chance), strict=True):
+    say("first block after the start, us", f"{blocks[0].tree_processor * 1e6 / options.settlements:.1f}")
+    report(f"first {options.blocks} blocks", blocks[: options.blocks], options.settlements)
+    report(f"{options.blocks} blocks after {options.warm} more", blocks[-options.blocks :], options.settlements)
+    say("RSS: before, opened, after, MiB", f"{before:.0f}, {opened:.0f}, {resident_mib():.0f}")
+    for label, sizes in zip(("present", "absent"), proof_sizes(read, tree.root, shape, chance), strict=True):
         say(f"proof bytes {label}, mean, max", f"{statistics.mean(sizes):.0f}, {max(sizes)}")
     database.close()
     say("disk, MiB", f"{sum(file.stat().st_size for file in path.iterdir()) / (1 << 20):.0f}")
