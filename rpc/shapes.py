@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ledger.block import Block
     from ledger.header import Header
     from ledger.receipt import Receipt
-    from ledger.records import Account, Pool, Target
     from ledger.supply import Supply
     from ledger.transaction import AnyTransaction
 
@@ -66,41 +65,6 @@ def sealed_header_json(block: Block) -> Json:
     }
 
 
-def account_json(address: bytes, account: Account) -> Json:
-    """Return an account."""
-    return {
-        "address": checksum_address(address),
-        "balance": quantity_text(account.balance),
-        "nonce": quantity_text(account.nonce),
-    }
-
-
-def pool_json(cptx_hash: bytes, pool: Pool) -> Json:
-    """Return a pool; `status` is `open`, `expired` or `slashed`."""
-    return {
-        "cptxHash": bytes_text(cptx_hash),
-        "creator": checksum_address(pool.creator),
-        "resourceId": bytes_text(pool.resource_id),
-        "deposit": quantity_text(pool.deposit),
-        "collateral": quantity_text(pool.collateral),
-        "spent": quantity_text(pool.spent),
-        "remaining": quantity_text(pool.remaining),
-        "createdAt": quantity_text(pool.created_at),
-        "expiresAt": quantity_text(pool.expires_at),
-        "status": pool.status.name.lower(),
-    }
-
-
-def target_json(cptx_hash: bytes, target: bytes, record: Target) -> Json:
-    """Return what one payee has had from one pool."""
-    return {
-        "cptxHash": bytes_text(cptx_hash),
-        "target": checksum_address(target),
-        "seq": quantity_text(record.seq),
-        "paid": quantity_text(record.paid),
-    }
-
-
 def supply_json(genesis_supply: int, supply: Supply) -> Json:
     """Return where all tokens are: genesis = balances + locked + burned."""
     return {
@@ -116,9 +80,7 @@ def sealing_json(sealing: Sealing) -> str:
     return sealing if isinstance(sealing, str) else quantity_text(sealing)
 
 
-def receipt_json(
-    receipt: Receipt, type_name: str, place: Place | None, height: int | None = None
-) -> Json:
+def receipt_json(receipt: Receipt, type_name: str, place: Place | None, height: int | None = None) -> Json:
     """Return a receipt, with its place unless it is simulated for the block at `height`.
 
     Null where the outcome has no such thing: cptxHash of a Transfer, paid unless the target was
@@ -141,9 +103,7 @@ def receipt_json(
 
 def committed_json(transaction: AnyTransaction, receipt: Receipt, place: Place) -> Json:
     """Return a transaction that is in a block."""
-    return _transaction_json(
-        transaction, "committed", place, receipt_json(receipt, transaction.kind.name, place)
-    )
+    return _transaction_json(transaction, "committed", place, receipt_json(receipt, transaction.kind.name, place))
 
 
 def pending_json(transaction: AnyTransaction) -> Json:

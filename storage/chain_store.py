@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from ledger.block import Block
 from ledger.executed import ExecutedBlock, Tip
@@ -15,10 +14,9 @@ from ledger.tree_build import build_pages
 from . import schema
 from .chain_view import ChainView
 from .kv import KeyValue, StorageRefused
+from .past_state import STATES_KEPT
 
 Entry = tuple[bytes, bytes | None]
-STATES_KEPT: Final = 128
-"""Blocks before the head whose states can still be proved."""
 
 
 class ChainStore:

@@ -140,6 +140,14 @@ class ChainView:
         data = self._reader.get(schema.undo_list_key(height)) or b""
         return [key for kind, key in schema.split_undo_list(data) if kind == schema.RECORD]
 
+    def replaced_after(self, height: int, kind: bytes, key: bytes) -> bytes | None:
+        """Return what a record (S) or page (Q) was until the first block above `height` that changed it.
+
+        Empty where it was absent, None where none of the blocks up to the head changed it.
+        """
+        start, stop = (schema.undo_key(kind, key, at + 1) for at in (height, self.height))
+        return next((value for _, value in self._reader.iterate(start, stop)), None)
+
     def clock_offset(self) -> int:
         """Return the seconds by which a devnet's clock was moved ahead."""
         return int.from_bytes(self._reader.get(schema.META_CLOCK_OFFSET) or b"", "big")

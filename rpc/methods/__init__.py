@@ -9,6 +9,7 @@ from .chain import CHAIN_METHODS
 from .dev import DEV_METHODS
 from .ethereum import ETHEREUM_METHODS
 from .pools import POOL_METHODS
+from .proofs import PROOF_METHODS
 from .transactions import TRANSACTION_METHODS
 
 ALL_METHODS: Final = (
@@ -16,6 +17,7 @@ ALL_METHODS: Final = (
     *ACCOUNT_METHODS,
     *POOL_METHODS,
     *TRANSACTION_METHODS,
+    *PROOF_METHODS,
     *DEV_METHODS,
     *ETHEREUM_METHODS,
 )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ledger.state import State
+from light.record_json import account_json
 
 from ..registry import Param, method
-from ..shapes import Json, account_json
+from ..shapes import Json
 from ..values import ADDRESS
 
 if TYPE_CHECKING:

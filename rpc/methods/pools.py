@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ledger.records import PoolStatus, target_key
 from ledger.state import State
+from light.record_json import pool_json, target_json
 from storage.chain_view import PoolFilter
 
 from ..errors import RpcError, invalid_params
 from ..registry import Param, method
-from ..shapes import Json, pool_json, target_json
+from ..shapes import Json
 from ..values import ADDRESS, HASH, byte_string, bytes_text, nullable, one_of, quantity, quantity_text
 
 if TYPE_CHECKING:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crypto.hashing import keccak256
 from ledger.errors import Refusal
+from storage.chain_view import Location
 
 from ..dispatch import Later
 from ..errors import RpcError, refused
-from ..lookup import Committed, find_committed
+from ..lookup import find_committed
 from ..ports import StorageFailed
+from ..proof_documents import transaction_document
 from ..registry import Param, method
 from ..shapes import Json, receipt_json
 from ..transaction_json import TRANSACTION, GivenTransaction, check_sender
@@ -61,10 +63,11 @@ async def tx_submit(node: NodePort, *, raw: bytes | GivenTransaction, wait: str)
     """Submit a transaction.
 
     "pooled" answers when it is in the mempool, which a crash forgets; "committed" when its block is
-    on disk, within 30 seconds, or with PENDING. One that leaves the mempool meanwhile answers with
-    its reason. All these errors carry data.hash, and so do ALREADY_KNOWN and ALREADY_COMMITTED. With
-    "committed" a repeated call answers as if it were the first, so after a broken connection the
-    same call is simply made again.
+    on disk, within 30 seconds, or with PENDING; `proof` is then what proof_getTransaction answers for
+    the head of that moment. One that leaves the mempool meanwhile answers with its reason. All these
+    errors carry data.hash, and so do ALREADY_KNOWN and ALREADY_COMMITTED. With "committed" a repeated
+    call answers as if it were the first, so after a broken connection the same call is simply made
+    again.
     """
     if isinstance(raw, GivenTransaction):
         check_sender(raw, node.decode(raw.raw))
@@ -128,8 +131,7 @@ async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
     Raises RpcError: PENDING after 30 seconds, or why it left the mempool.
     """
     name = bytes_text(transaction_hash)
-    found = find_committed(node.view(), transaction_hash)
-    if found is None:
+    if node.view().location(transaction_hash) is None:
         try:
             dropped = await node.wait_until_settled(transaction_hash, WAIT_SECONDS)
         except TimeoutError:
@@ -138,19 +140,15 @@ async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
             raise storage_failed(failure) from failure
         if dropped is not None:
             raise refused(dropped.refusal, hash=name)
-        found = find_committed(node.view(), transaction_hash)
+    view = node.view()
+    found = find_committed(view, transaction_hash)
     if found is None:
         raise _still_pending(name)
-    return _committed_json(node, found)
-
-
-def _committed_json(node: NodePort, found: Committed) -> Json:
-    """Return {hash, receipt, proof} of a committed transaction."""
-    name = node.decode(found.raw).kind.name
+    location = Location(found.place.height, found.place.index)
     return {
-        "hash": bytes_text(found.receipt.transaction_hash),
-        "receipt": receipt_json(found.receipt, name, found.place),
-        "proof": None,
+        "hash": name,
+        "receipt": receipt_json(found.receipt, node.decode(found.raw).kind.name, found.place),
+        "proof": transaction_document(view, node.domain, location, view.height),
     }
 
 
