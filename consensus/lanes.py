@@ -1,153 +1,250 @@
-"""All pending transactions by lane: what waits behind what, what watches which record.
+"""All pending transactions by lane: what waits behind what.
 
 Every lane is judged over the committed state by itself, so what is pending always applies, lane by lane, to the head.
-Changing a lane means judging it anew with the entries that it shall have.
+A lane's own records are read from its last transaction and everything else from the present head: no lane holds an
+old state, and to try, refuse or add one more costs the same however long the lane is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from ledger.errors import Refusal
-from ledger.records import pool_key
+from ledger.records import Pool, pool_key
 from ledger.state import StateReader
-from ledger.transaction import Context, Lane
+from ledger.transaction import AnyTransaction, Context, Lane
 
-from .pending import Dropped, Pending, Queue, WithPending
+from .fee_order import FeeOrder
+from .lane_index import LaneIndex
+from .pending import Dropped, Pending, WithPending, judged
+
+
+@dataclass(slots=True)
+class Queue:
+    """The pending transactions of one lane in the order of their positions, without gaps; all watch the same keys."""
+
+    lane: Lane
+    """That of the transaction with which the queue began."""
+    entries: list[Pending] = field(default_factory=list)
+
+    def index_of(self, position: int) -> int | None:
+        """Return the index of the entry with this position, if there is one."""
+        if not self.entries:
+            return None
+        index = position - self.entries[0].lane.position
+        return index if 0 <= index < len(self.entries) else None
+
+    def before(self, position: int) -> Pending | None:
+        """Return the entry behind which a position is judged: the last one, unless an entry has this position."""
+        index = self.index_of(position)
+        if index is None:
+            return self.entries[-1] if self.entries else None
+        return self.entries[index - 1] if index else None
 
 
 class Lanes:
-    """The queues of a mempool and their indexes."""
+    """The queues of a mempool."""
 
     def __init__(self, state: StateReader, context: Context) -> None:
         """Begin empty; `context` has the height of the next block."""
-        self.state = state
         self.context = context
         self.by_hash: dict[bytes, Pending] = {}
+        self.fees = FeeOrder(self.by_hash)
+        self._state = state
         self._queues: dict[bytes, Queue] = {}
-        self._watchers: dict[bytes, set[bytes]] = {}
+        self._index = LaneIndex()
         self._double_spends: dict[bytes, Pending] = {}
-        self._expiries: list[tuple[int, bytes]] = []
 
-    def queue(self, lane_key: bytes) -> Queue | None:
-        """Return the queue of a lane, which is never empty."""
-        return self._queues.get(lane_key)
+    def entries(self, lane_key: bytes) -> Sequence[Pending]:
+        """Return what is queued in a lane."""
+        queue = self._queues.get(lane_key)
+        return queue.entries if queue else ()
+
+    def at(self, lane: Lane) -> Pending | None:
+        """Return the pending transaction whose place this is."""
+        queue = self._queues.get(lane.key)
+        index = queue.index_of(lane.position) if queue else None
+        return queue.entries[index] if queue and index is not None else None
 
     def double_spend(self, cptx_hash: bytes) -> Pending | None:
         """Return the pending transaction that would slash a pool."""
         return self._double_spends.get(cptx_hash)
 
-    def open(self, lane: Lane) -> Queue:
-        """Return an empty queue for a lane, over the committed state and the pending pools that it draws on."""
-        records = {}
-        for cptx_hash in lane.pools:
-            creation = self.by_hash.get(cptx_hash)
-            pool = self._queues[creation.lane.key].projected.pool(cptx_hash) if creation else None
-            if pool is not None:
-                records[pool_key(cptx_hash)] = pool.encode()
-        return Queue(WithPending(self.state, records) if records else self.state)
+    def builds_on(self, lane: Lane, other: Pending) -> bool:
+        """Tell whether a transaction at the end of `lane` builds on `other`."""
+        creations = filter(None, map(self.by_hash.get, lane.pools))
+        return other.lane.key == lane.key or any(
+            other.lane.key == creation.lane.key and other.lane.position <= creation.lane.position
+            for creation in creations
+        )
 
-    def trial(self, lane: Lane, entries: Iterable[Pending]) -> Queue:
-        """Return a queue with these entries judged anew, to try one more on."""
-        queue = self.open(lane)
-        for entry in entries:
-            queue.judge(entry.transaction, self.context)
-        return queue
+    def judge(self, transaction: AnyTransaction, arrival: int) -> Pending:
+        """Judge a transaction in its place, or behind all others of its lane; raises Refusal. Changes nothing."""
+        lane = transaction.kind.lane(transaction)
+        queue = self._queues.get(lane.key)
+        state = self._behind(lane, queue.before(lane.position) if queue else None)
+        return judged(transaction, lane, arrival, state, self.context)
 
-    def append(self, queue: Queue, pending: Pending) -> None:
-        """Put a transaction that `queue` has just judged behind the others of its lane."""
-        if not queue.entries:
-            self._attach(queue, pending.lane)
-        queue.entries.append(pending)
-        self.by_hash[pending.hash] = pending
-        if pending.is_double_spend:
-            self._double_spends[pending.receipt.cptx_hash] = pending
-
-    def rebuild(self, lane_key: bytes, entries: Iterable[Pending]) -> list[Dropped]:
-        """Judge a lane anew with these entries instead of its own; return those that break a rule now."""
-        kept = list(entries)
-        lane = self._detach(lane_key)
-        queue, drops = self.open(lane), []
-        for entry in kept:
-            try:
-                again = Pending(
-                    entry.transaction, entry.lane, entry.arrival, queue.judge(entry.transaction, self.context)
-                )
-                self._expect_no_rival(again)
-            except Refusal as refusal:
-                drops.append(Dropped(entry.transaction, refusal))
-            else:
-                self.append(queue, again)
-        return drops + self._rebuild_dependents(drop.transaction.hash for drop in drops)
+    def append(self, pending: Pending) -> None:
+        """Put a transaction that was judged there behind the others of its lane."""
+        queue = self._queues.get(pending.lane.key)
+        if queue is None:
+            queue = self._queues[pending.lane.key] = Queue(pending.lane)
+            self._index.add(pending.lane)
+        self._push(queue, pending)
+        self.fees.note(pending)
 
     def remove(self, old: Pending, refusal: Refusal, successor: Pending | None = None) -> list[Dropped]:
         """Take a transaction out, or put another in its place, and drop what can no longer follow it."""
-        entries = []
-        for entry in self._queues[old.lane.key].entries:
-            if entry is not old:
-                entries.append(entry)
-            elif successor is not None:
-                entries.append(successor)
-        drops = self.rebuild(old.lane.key, entries)
-        return [Dropped(old.transaction, refusal), *drops, *self._rebuild_dependents([old.hash])]
+        queue = self._queues[old.lane.key]
+        behind = self._take(queue, old.lane.position - queue.entries[0].lane.position)[1:]
+        if successor is not None:
+            self._push(queue, successor)
+            self.fees.note(successor)
+        drops = self._judge_again(queue, behind)
+        return [Dropped(old.transaction, refusal), *drops, *self._judge_orphans([old.hash])]
 
-    def affected(self, changed: Iterable[bytes]) -> list[bytes]:
-        """Return the lanes that a block concerns: those that watch a changed record, and those whose pool is over."""
-        found: set[bytes] = set()
-        for key in changed:
-            found |= self._watchers.get(key, set())
-        while self._expiries and self._expiries[0][0] <= self.context.height:
-            found.add(heappop(self._expiries)[1])
-        # Sorted, so that nothing depends on the order of a set; senders come before the settlements of their pools.
-        return sorted(lane_key for lane_key in found if lane_key in self._queues)
+    def follow(
+        self, state: StateReader, context: Context, changed: Iterable[bytes], committed: Collection[bytes]
+    ) -> list[Dropped]:
+        """Go on to a newer head, at which the transactions `committed` are in a block; return what breaks a rule."""
+        self._state, self.context = state, context
+        # Senders come before the settlements of their pools: "a" before "t".
+        queues = [self._queues[lane_key] for lane_key in self._index.concerned(changed, context.height)]
+        # All are emptied before the first is judged: a double spend of the former state says nothing about this one.
+        waiting = [(queue, self._take(queue, 0)) for queue in queues if not self._advance(queue, committed)]
+        drops: list[Dropped] = []
+        for queue, entries in waiting:
+            drops += self._judge_again(queue, [entry for entry in entries if entry.hash not in committed])
+        return drops
 
     def first_entries(self) -> Iterator[Pending]:
         """Return the transactions that wait for no other pending one."""
         for queue in self._queues.values():
-            if not any(cptx_hash in self.by_hash for cptx_hash in queue.entries[0].lane.pools):
+            pools = queue.lane.pools
+            if not pools or not any(cptx_hash in self.by_hash for cptx_hash in pools):
                 yield queue.entries[0]
 
-    def successors(self, pending: Pending) -> Iterator[Pending]:
-        """Return the transactions that wait for this one."""
+    def successors(self, pending: Pending, taken: Collection[bytes]) -> Iterator[Pending]:
+        """Return the transactions that wait for this one and, apart from it, only for some in `taken`."""
         queue = self._queues[pending.lane.key]
-        index = queue.index_of(pending.lane.position)
-        if index is not None and index + 1 < len(queue.entries):
-            yield queue.entries[index + 1]
-        for lane_key in sorted(self._watchers.get(pool_key(pending.hash), ())):
-            yield self._queues[lane_key].entries[0]
+        index = pending.lane.position - queue.entries[0].lane.position + 1
+        if index < len(queue.entries):
+            yield queue.entries[index]
+        if pending.pool is not None:
+            for lane_key in self._index.watching(pool_key(pending.hash)):
+                queue = self._queues[lane_key]
+                if all(cptx_hash in taken for cptx_hash in queue.lane.pools if cptx_hash in self.by_hash):
+                    yield queue.entries[0]
 
-    def _rebuild_dependents(self, gone: Iterable[bytes]) -> list[Dropped]:
-        """Judge anew the lanes that draw on pools whose creation is no longer pending."""
+    def _behind(self, lane: Lane, previous: Pending | None) -> StateReader:
+        """Return the state behind an entry, or the one that a lane begins on: with the pending pools it draws on."""
+        if previous is not None:
+            return WithPending(self._state, dict(zip(previous.lane.watches, previous.after, strict=True)))
+        creations = filter(None, map(self.by_hash.get, lane.pools))
+        records = {
+            pool_key(creation.hash): _created_at(creation.pool, self.context.height)
+            for creation in creations
+            if creation.pool is not None
+        }
+        return WithPending(self._state, records) if records else self._state
+
+    def _advance(self, queue: Queue, committed: Collection[bytes]) -> bool:
+        """Take the committed transactions off the front of a lane, if they did exactly what was foreseen.
+
+        Then all behind them was judged on the state that is the head's now. Returns False, with nothing changed, where
+        they did not, or where the height calls for a new judgement.
+        """
+        entries = queue.entries
+        count = next((at for at, entry in enumerate(entries) if entry.hash not in committed), len(entries))
+        if not count or self._index.is_over(queue.lane, self.context.height):
+            return False
+        last = entries[count - 1]
+        if any(self._state.get(key) != record for key, record in zip(last.lane.watches, last.after, strict=True)):
+            return False
+        self._forget(entries[:count])
+        del entries[:count]
+        self._close_if_empty(queue)
+        return True
+
+    def _judge_again(self, queue: Queue, entries: Iterable[Pending]) -> list[Dropped]:
+        """Judge transactions behind those that a lane has; return those that break a rule now."""
+        drops: list[Dropped] = []
+        for entry in entries:
+            state = self._behind(entry.lane, queue.entries[-1] if queue.entries else None)
+            try:
+                again = judged(entry.transaction, entry.lane, entry.arrival, state, self.context)
+                drops += self._outbid(again)
+            except Refusal as refusal:
+                drops.append(Dropped(entry.transaction, refusal))
+            else:
+                self._push(queue, again)
+                if again.fee != entry.fee:
+                    self.fees.note(again)
+        self._close_if_empty(queue)
+        return drops + self._judge_orphans(drop.transaction.hash for drop in drops)
+
+    def _outbid(self, pending: Pending) -> list[Dropped]:
+        """Of two that have both become the double spend of a pool keep the better paying one, of equals the older.
+
+        Drops the other if that is pending; raises Refusal if it is the better one.
+        """
+        rival = self._double_spends.get(pending.receipt.cptx_hash) if pending.is_double_spend else None
+        if rival is None:
+            return []
+        better, worse = sorted((pending, rival), key=lambda entry: (-entry.fee, entry.arrival))
+        refusal = Refusal("REPLACED", f"a collectable fee above the {better.fee} of another double spend", worse.fee)
+        if worse is pending:
+            raise refusal
+        return self.remove(rival, refusal)
+
+    def _judge_orphans(self, gone: Iterable[bytes]) -> list[Dropped]:
+        """Judge again the lanes that draw on pools whose creation is no longer pending."""
         drops: list[Dropped] = []
         for creation in gone:
-            for lane_key in sorted(self._watchers.get(pool_key(creation), ())):
-                drops += self.rebuild(lane_key, self._queues[lane_key].entries)
+            for lane_key in self._index.watching(pool_key(creation)):
+                queue = self._queues.get(lane_key)
+                # A lane that is empty now waits for its own turn to be judged.
+                if queue is not None and queue.entries:
+                    drops += self._judge_again(queue, self._take(queue, 0))
         return drops
 
-    def _expect_no_rival(self, pending: Pending) -> None:
-        rival = self._double_spends.get(pending.receipt.cptx_hash) if pending.is_double_spend else None
-        if rival is not None:
-            raise Refusal("REPLACEMENT_UNDERPRICED", "one pending double spend of a pool", "another one")
+    def _push(self, queue: Queue, pending: Pending) -> None:
+        queue.entries.append(pending)
+        self.by_hash[pending.hash] = pending
+        if pending.is_double_spend:
+            self._double_spends[pending.receipt.cptx_hash] = pending
+        if len(queue.entries) == 1:
+            self._index.expect(queue.lane, _first_expiry(pending))
 
-    def _attach(self, queue: Queue, lane: Lane) -> None:
-        self._queues[lane.key] = queue
-        for key in lane.watches:
-            self._watchers.setdefault(key, set()).add(lane.key)
-        expiry = queue.first_expiry(lane)
-        if expiry is not None:
-            heappush(self._expiries, (expiry, lane.key))
+    def _take(self, queue: Queue, index: int) -> list[Pending]:
+        """Take the end of a lane out, from `index` on; the lane stays in use, even if it is empty."""
+        taken = queue.entries[index:]
+        del queue.entries[index:]
+        self._forget(taken)
+        return taken
 
-    def _detach(self, lane_key: bytes) -> Lane:
-        queue = self._queues.pop(lane_key)
-        lane = queue.entries[0].lane
-        for key in lane.watches:
-            watchers = self._watchers[key]
-            watchers.discard(lane_key)
-            if not watchers:
-                del self._watchers[key]
-        for entry in queue.entries:
+    def _forget(self, entries: Iterable[Pending]) -> None:
+        for entry in entries:
             del self.by_hash[entry.hash]
-            if entry.is_double_spend and self._double_spends.get(entry.receipt.cptx_hash) is entry:
+            if entry.is_double_spend:
                 del self._double_spends[entry.receipt.cptx_hash]
-        return lane
+
+    def _close_if_empty(self, queue: Queue) -> None:
+        if not queue.entries:
+            del self._queues[queue.lane.key]
+            self._index.discard(queue.lane)
+
+
+def _created_at(record: bytes, height: int) -> bytes:
+    """Return a pending pool's record as the block at `height` would write it: its time-lock begins then."""
+    pool = Pool.decode(record)
+    return pool._replace(created_at=height, expires_at=height + pool.expires_at - pool.created_at).encode()
+
+
+def _first_expiry(pending: Pending) -> int | None:
+    """Return the lowest expiresAt of the pools that a transaction draws on."""
+    records = dict(zip(pending.lane.watches, pending.after, strict=True))
+    pools = (records[pool_key(cptx_hash)] for cptx_hash in pending.lane.pools)
+    return min((Pool.decode(pool).expires_at for pool in pools if pool is not None), default=None)

@@ -15,10 +15,10 @@ from typing import Final
 from ledger.errors import Refusal
 from ledger.genesis import Genesis
 from ledger.state import StateReader
-from ledger.transaction import AnyTransaction, Context, Lane
+from ledger.transaction import AnyTransaction, Context
 
 from .lanes import Lanes
-from .pending import Dropped, Pending, Queue
+from .pending import Dropped, Pending
 
 DEFAULT_CAPACITY: Final = 50_000
 SETTLEMENTS_PER_TARGET: Final = 16
@@ -34,7 +34,6 @@ class Mempool:
         """Begin empty over `state`, the unchanging state after the block at `height`."""
         self._lanes = Lanes(state, Context(height + 1, genesis))
         self._capacity = capacity
-        self._by_fee: list[tuple[int, int, bytes]] = []
         self._drops: OrderedDict[bytes, Dropped] = OrderedDict()
         self._arrivals = 0
 
@@ -53,8 +52,8 @@ class Mempool:
 
     def next_position(self, lane_key: bytes) -> int | None:
         """Return the position behind all that is queued in a lane, as the next nonce; None where nothing is."""
-        queue = self._lanes.queue(lane_key)
-        return queue.entries[-1].lane.position + 1 if queue else None
+        entries = self._lanes.entries(lane_key)
+        return entries[-1].lane.position + 1 if entries else None
 
     def add(self, transaction: AnyTransaction) -> list[Dropped]:
         """Admit a transaction; return those that it replaced or pushed out.
@@ -64,13 +63,14 @@ class Mempool:
         """
         if transaction.hash in self._lanes.by_hash:
             raise Refusal("ALREADY_KNOWN", "a transaction that is not pending yet", f"0x{transaction.hash.hex()}")
-        lane = transaction.kind.lane(transaction)
-        queue = self._lanes.queue(lane.key)
-        index = queue.index_of(lane.position) if queue else None
-        if queue is not None and index is not None:
-            drops = self._replace(queue, index, transaction, lane)
-        else:
-            drops = self._append(queue, transaction, lane)
+        pending = self._lanes.judge(transaction, self._arrivals)
+        bytes_max = self._lanes.context.genesis.max_block_bytes
+        if len(transaction.raw) > bytes_max:
+            raise Refusal("LIMIT", f"at most the {bytes_max} bytes of a block", len(transaction.raw))
+        old = self._lanes.at(pending.lane)
+        drops = self._replace(old, pending) if old else self._append(pending)
+        self._arrivals += 1
+        self._lanes.fees.tidy()
         self._drops.pop(transaction.hash, None)
         return self._remember(drops)
 
@@ -79,132 +79,73 @@ class Mempool:
 
         Raises Refusal with the rule that it breaks. Nothing changes either way.
         """
-        lane = transaction.kind.lane(transaction)
-        queue = self._lanes.queue(lane.key)
-        entries = queue.entries if queue else []
-        index = queue.index_of(lane.position) if queue else None
-        trial = self._lanes.trial(lane, entries[:index])
-        return Pending(transaction, lane, self._arrivals, trial.judge(transaction, self._lanes.context))
+        return self._lanes.judge(transaction, self._arrivals)
 
     def select(self, transactions_max: int, bytes_max: int) -> list[AnyTransaction]:
-        """Return the next block's candidates: the best paying first, each after those that it builds on."""
+        """Return the next block's candidates: the best paying first, each after those that it builds on.
+
+        What would not fit any more is left out, with all that builds on it.
+        """
         ready = [_best_first(pending) for pending in self._lanes.first_entries()]
         heapify(ready)
-        selected: list[AnyTransaction] = []
+        selected: dict[bytes, AnyTransaction] = {}
         while ready and len(selected) < transactions_max:
             pending = self._lanes.by_hash[heappop(ready)[-1]]
-            bytes_max -= len(pending.transaction.raw)
-            if bytes_max < 0:
-                break
-            selected.append(pending.transaction)
-            for successor in self._lanes.successors(pending):
-                heappush(ready, _best_first(successor))
-        return selected
+            if len(pending.transaction.raw) <= bytes_max:
+                bytes_max -= len(pending.transaction.raw)
+                selected[pending.hash] = pending.transaction
+                for successor in self._lanes.successors(pending, selected.keys()):
+                    heappush(ready, _best_first(successor))
+        return list(selected.values())
 
     def on_block(
         self, state: StateReader, height: int, changed: Iterable[bytes], included: Iterable[bytes]
     ) -> list[Dropped]:
         """Follow the head to the block at `height`; return what breaks a rule now.
 
-        `changed` are the state keys that changed since the last call, `included` the hashes of the transactions that
-        did it.
+        `state` is the unchanging state after that block, `changed` are the state keys that changed since the last call,
+        `included` the hashes of the transactions that did it.
         """
-        lanes = self._lanes
-        lanes.state = state
-        lanes.context = Context(height + 1, lanes.context.genesis)
-        committed = set(included)
-        drops: list[Dropped] = []
-        for lane_key in lanes.affected(changed):
-            if queue := lanes.queue(lane_key):
-                drops += lanes.rebuild(lane_key, [entry for entry in queue.entries if entry.hash not in committed])
+        context = Context(height + 1, self._lanes.context.genesis)
+        drops = self._lanes.follow(state, context, changed, frozenset(included))
+        self._lanes.fees.tidy()
         return self._remember(drops)
 
-    def _append(self, queue: Queue | None, transaction: AnyTransaction, lane: Lane) -> list[Dropped]:
+    def _append(self, pending: Pending) -> list[Dropped]:
         """Queue a transaction behind its lane."""
-        if lane.pools and queue and len(queue.entries) >= SETTLEMENTS_PER_TARGET:
-            self.judge(transaction)
-            raise Refusal(
-                "TOO_MANY_PENDING", f"at most {SETTLEMENTS_PER_TARGET} pending settlements of a target", "more"
-            )
-        judged = queue or self._lanes.open(lane)
-        pending = self._new(transaction, lane, judged)
-        try:
-            rival = self._rival(pending)
-            victim = None if rival else self._victim(pending)
-        except Refusal:
-            if queue:
-                # The queue's projection has the refused transaction in it: judge the lane without it.
-                self._lanes.rebuild(lane.key, queue.entries)
-            raise
-        drops: list[Dropped] = []
-        if rival:
-            drops = self._lanes.remove(rival, _replaced(rival, pending))
-        elif victim:
-            drops = self._lanes.remove(victim, Refusal("MEMPOOL_FULL", f"a fee above {victim.fee}", victim.fee))
-        self._lanes.append(judged, pending)
-        self._note_fee(pending)
-        return drops
-
-    def _replace(self, queue: Queue, index: int, transaction: AnyTransaction, lane: Lane) -> list[Dropped]:
-        """Put a transaction in the place of the one with its position, if it pays enough more."""
-        old = queue.entries[index]
-        pending = self._new(transaction, lane, self._lanes.trial(lane, queue.entries[:index]))
-        _expect_bump(pending, old)
-        if lane.promise < old.lane.promise:
-            raise Refusal("REPLACEMENT_UNDERPRICED", f"an amount of at least {old.lane.promise}", lane.promise)
+        if pending.lane.pools and len(self._lanes.entries(pending.lane.key)) >= SETTLEMENTS_PER_TARGET:
+            limit = f"at most {SETTLEMENTS_PER_TARGET} pending settlements of a target"
+            raise Refusal("TOO_MANY_PENDING", limit, "more")
         rival = self._rival(pending)
-        drops: list[Dropped] = []
-        if rival and rival.lane.key != lane.key:
-            drops = self._lanes.remove(rival, _replaced(rival, pending))
-        drops += self._lanes.remove(old, _replaced(old, pending), pending)
-        self._note_fee(pending)
+        drops = self._lanes.remove(rival, _replaced(rival, pending)) if rival else self._make_room(pending)
+        self._lanes.append(pending)
         return drops
 
-    def _new(self, transaction: AnyTransaction, lane: Lane, queue: Queue) -> Pending:
-        """Judge a transaction behind `queue`; raises Refusal."""
-        self._arrivals += 1
-        return Pending(transaction, lane, self._arrivals, queue.judge(transaction, self._lanes.context))
+    def _replace(self, old: Pending, pending: Pending) -> list[Dropped]:
+        """Put a transaction in the place of the one with its position, if it pays enough more."""
+        _expect_better(pending, old)
+        rival = self._rival(pending)
+        drops = []
+        if rival and rival.lane.key != pending.lane.key:
+            drops = self._lanes.remove(rival, _replaced(rival, pending))
+        return drops + self._lanes.remove(old, _replaced(old, pending), pending)
 
     def _rival(self, pending: Pending) -> Pending | None:
         """Return the pool's pending double spend that a new one replaces; raises Refusal if that pays too little."""
         rival = self._lanes.double_spend(pending.receipt.cptx_hash) if pending.is_double_spend else None
         if rival:
-            _expect_bump(pending, rival)
+            _expect_better(pending, rival)
         return rival
 
-    def _victim(self, pending: Pending) -> Pending | None:
-        """Return the transaction that must go for a newcomer when the mempool is full."""
+    def _make_room(self, pending: Pending) -> list[Dropped]:
+        """Drop the cheapest transaction when the mempool is full; raises Refusal if the newcomer cannot push it out."""
         if len(self) < self._capacity:
-            return None
-        cheapest = self._cheapest()
-        if cheapest is None or pending.fee <= cheapest.fee or self._builds_on(pending.lane, cheapest.lane):
+            return []
+        cheapest = self._lanes.fees.cheapest()
+        if cheapest is None or pending.fee <= cheapest.fee or self._lanes.builds_on(pending.lane, cheapest):
             least = cheapest.fee if cheapest else 0
             raise Refusal("MEMPOOL_FULL", f"a fee above {least} while {self._capacity} transactions wait", pending.fee)
-        return cheapest
-
-    def _builds_on(self, lane: Lane, other: Lane) -> bool:
-        """Tell whether taking something out of the `other` lane could make `lane` invalid."""
-        creations = (self._lanes.by_hash.get(cptx_hash) for cptx_hash in lane.pools)
-        return other.key in (lane.key, *(creation.lane.key for creation in creations if creation))
-
-    def _cheapest(self) -> Pending | None:
-        """Return the pending transaction with the lowest collectable fee, of equals the youngest."""
-        while self._by_fee:
-            fee, negative_arrival, transaction_hash = self._by_fee[0]
-            found = self._lanes.by_hash.get(transaction_hash)
-            if found is not None and (found.fee, -found.arrival) == (fee, negative_arrival):
-                return found
-            heappop(self._by_fee)
-            if found is not None:
-                # Judged anew since: what would be collected has changed.
-                heappush(self._by_fee, (found.fee, -found.arrival, found.hash))
-        return None
-
-    def _note_fee(self, pending: Pending) -> None:
-        if len(self._by_fee) > 2 * self._capacity:
-            self._by_fee = [(found.fee, -found.arrival, found.hash) for found in self._lanes.by_hash.values()]
-            heapify(self._by_fee)
-        heappush(self._by_fee, (pending.fee, -pending.arrival, pending.hash))
+        return self._lanes.remove(cheapest, Refusal("MEMPOOL_FULL", f"a fee above {cheapest.fee}", cheapest.fee))
 
     def _remember(self, drops: list[Dropped]) -> list[Dropped]:
         for drop in drops:
@@ -218,11 +159,16 @@ def _best_first(pending: Pending) -> tuple[int, int, bytes]:
     return (-pending.fee, pending.arrival, pending.hash)
 
 
-def _expect_bump(new: Pending, old: Pending) -> None:
-    """Raise Refusal unless `new` lets the authority collect at least 10 % more than `old`."""
-    if new.fee * 100 < old.fee * (100 + PRICE_BUMP_PERCENT):
-        least = -(-old.fee * (100 + PRICE_BUMP_PERCENT) // 100)
+def _expect_better(new: Pending, old: Pending) -> None:
+    """Raise Refusal unless `new` may replace `old`.
+
+    The authority must collect more, by at least 10 %, and a target's amount must not be lower.
+    """
+    least = max(-(-old.fee * (100 + PRICE_BUMP_PERCENT) // 100), old.fee + 1)
+    if new.fee < least:
         raise Refusal("REPLACEMENT_UNDERPRICED", f"a collectable fee of at least {least}", new.fee)
+    if new.lane.key == old.lane.key and new.lane.promise < old.lane.promise:
+        raise Refusal("REPLACEMENT_UNDERPRICED", f"an amount of at least {old.lane.promise}", new.lane.promise)
 
 
 def _replaced(old: Pending, new: Pending) -> Refusal:

@@ -1,8 +1,8 @@
-"""Pending transactions of one lane, and their projected effect.
+"""One pending transaction, and the judgement that made it one.
 
-A lane is a queue in which each transaction builds on the earlier ones: one sender's nonces, or one target's settlements
-in one pool. Its `State` is the committed state with the whole lane applied, so the next in line is judged at the cost
-of one application.
+A judgement applies a transaction to the state that it builds on and keeps what matters for the next in line: the
+records that the lane watches, as they are behind it. So the state behind any transaction of a lane is at hand, and
+nothing has to be applied twice to try, refuse, replace or remove one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ledger.errors import Refusal
 from ledger.receipt import Outcome, Receipt
+from ledger.records import pool_key
 from ledger.state import State, StateReader
 from ledger.transaction import AnyTransaction, Context, Lane
 from ledger.transition import apply_transaction
@@ -26,7 +27,11 @@ class Pending:
     arrival: int
     """A running number: the younger of two has the larger one."""
     receipt: Receipt
-    """What it would do in the next block, as judged when it came or after the last block."""
+    """What it would do in the next block, as judged when it came or after the last block that concerned it."""
+    after: tuple[bytes | None, ...]
+    """The records under the lane's watched keys, in their order, with this transaction applied."""
+    pool: bytes | None
+    """The record of the pool that it would create."""
 
     @property
     def hash(self) -> bytes:
@@ -52,45 +57,29 @@ class Dropped:
     refusal: Refusal
 
 
-class Queue:
-    """The pending transactions of one lane in the order of their positions, without gaps."""
-
-    __slots__ = ("entries", "projected")
-
-    def __init__(self, state: StateReader) -> None:
-        """Begin an empty lane over the state that it builds on."""
-        self.entries: list[Pending] = []
-        self.projected = State(state)
-
-    def judge(self, transaction: AnyTransaction, context: Context) -> Receipt:
-        """Apply a transaction behind all that was judged; raises Refusal and changes nothing when it breaks a rule."""
-        return apply_transaction(self.projected, transaction, context)
-
-    def index_of(self, position: int) -> int | None:
-        """Return the index of the entry with this position, if there is one."""
-        if not self.entries:
-            return None
-        index = position - self.entries[0].lane.position
-        return index if 0 <= index < len(self.entries) else None
-
-    def first_expiry(self, lane: Lane) -> int | None:
-        """Return the lowest expiresAt of the pools that the lane draws on."""
-        pools = map(self.projected.pool, lane.pools)
-        return min((pool.expires_at for pool in pools if pool), default=None)
-
-
 class WithPending:
-    """A committed state in which a few records are taken from pending transactions of other lanes."""
+    """A committed state with a few records in front of it that pending transactions would leave."""
 
-    def __init__(self, state: StateReader, records: Mapping[bytes, bytes]) -> None:
-        """Show `records` (state key -> record) in front of `state`."""
+    __slots__ = ("_records", "_state")
+
+    def __init__(self, state: StateReader, records: Mapping[bytes, bytes | None]) -> None:
+        """Show `records` (state key -> record, None: absent) in front of `state`."""
         self._state = state
         self._records = records
 
     def get(self, key: bytes) -> bytes | None:
         """Return the encoded record under a state key."""
-        return self._records.get(key) or self._state.get(key)
+        return self._records[key] if key in self._records else self._state.get(key)
 
     def due_pools(self, height: int, limit: int) -> list[bytes]:
-        """Return the committed state's due pools: a pending pool is never due."""
+        """Return the committed state's due pools: what is pending closes none."""
         return self._state.due_pools(height, limit)
+
+
+def judged(transaction: AnyTransaction, lane: Lane, arrival: int, state: StateReader, context: Context) -> Pending:
+    """Apply a transaction to a state that stays as it is; raises Refusal with the rule that it breaks."""
+    scratch = State(state)
+    receipt = apply_transaction(scratch, transaction, context)
+    changes = scratch.changes()
+    after = tuple(changes[key] if key in changes else state.get(key) for key in lane.watches)
+    return Pending(transaction, lane, arrival, receipt, after, changes.get(pool_key(transaction.hash)))
