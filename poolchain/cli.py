@@ -49,8 +49,8 @@ _CLIENT: Final[Mapping[str, Row]] = MappingProxyType(
         "pool": Row("pool", "pool_group", "create a micropayment pool, look at pools"),
         "payment": Row("payment", "payment_group", "sign and check payments off-chain"),
         "settle": Row("settle", "settle_command", "publish a payment that you received"),
-        "block": Row("block", "block_command", "look at a block"),
-        "tx": Row("tx", "tx_command", "look at a transaction"),
+        "block": Row("look", "block_command", "look at a block"),
+        "tx": Row("look", "tx_command", "look at a transaction"),
         "demo": Row("demo", "demo_command", "play the life of a pool and check every figure"),
     }
 )
