@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
+_FRAMINGS: Final = (b"content-length", b"transfer-encoding")
 _HEAD: Final = b"HTTP/1.1 "
 _INTERIM_HEAD: Final = b"HTTP/1.1 1"
 _NO_BODY: Final = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -57,15 +59,32 @@ class HttpLimits:
 
 
 class _StrictConnection(h11.Connection):
-    """h11, refusing a length together with chunks: two readers could see two requests there."""
+    """h11, stricter twice: on a length together with chunks, and on headers that come at once.
+
+    Two readers could see two requests in the first; of the second h11 bounds only the part of a
+    head that it has to keep while the rest is missing.
+    """
+
+    def __init__(self, header_bytes_max: int) -> None:
+        super().__init__(h11.SERVER, header_bytes_max)
+        self._header_bytes_max = header_bytes_max
 
     def next_event(self) -> Any:
         event = super().next_event()
         if type(event) is h11.Request:
-            names = [name for name, _ in event.headers]
-            if b"content-length" in names and b"transfer-encoding" in names:
-                raise h11.RemoteProtocolError("Content-Length with Transfer-Encoding")
+            self._check(event)
         return event
+
+    def _check(self, request: h11.Request) -> None:
+        size = len(request.target)
+        framings = 0
+        for name, value in request.headers:
+            size += len(name) + len(value)
+            framings += name in _FRAMINGS
+        if size > self._header_bytes_max:
+            raise h11.RemoteProtocolError("headers too large", error_status_hint=431)
+        if framings > 1:
+            raise h11.RemoteProtocolError("Content-Length with Transfer-Encoding")
 
 
 class _Line:
@@ -132,7 +151,7 @@ class GuardedProtocol(H11Protocol):
     ) -> None:
         """Take `limits` besides what uvicorn hands to every protocol."""
         super().__init__(config, server_state, app_state, _loop)
-        self.conn = _StrictConnection(h11.SERVER, limits.header_bytes_max)
+        self.conn = _StrictConnection(limits.header_bytes_max)
         self.limits = limits
         # Since when the present phase lasts: waiting for a request, idling, or lingering.
         self.since = self.loop.time()
@@ -143,10 +162,13 @@ class GuardedProtocol(H11Protocol):
         """Begin, or make room, or refuse."""
         line = _Line(transport, self._land_softly)
         super().connection_made(cast("asyncio.Transport", line))
-        surplus = len(self.connections) - self.limits.connections_max
+        if len(self.connections) <= self.limits.connections_max:
+            return
+        lingering = sum(getattr(one, "is_lingering", False) for one in self.connections)
+        surplus = len(self.connections) - lingering - self.limits.connections_max
         if surplus <= 0 or self._make_room():
             return
-        if surplus > self.limits.connections_max:
+        if lingering >= self.limits.connections_max:
             self.transport.abort()
         else:
             self.transport.write(_UNAVAILABLE)
@@ -216,8 +238,10 @@ class GuardedProtocol(H11Protocol):
             self.since = self.loop.time()
 
     def _time_out(self) -> None:
-        has_begun = self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]
-        if has_begun and self._has_answered() is not True:
+        if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            self.transport.close()  # it said nothing, so there is nothing to answer
+            return
+        if self.conn.our_state is h11.IDLE or self.conn.our_state is h11.SEND_RESPONSE:
             self.transport.write(_REQUEST_TIMEOUT)
         self.linger()
 
@@ -252,8 +276,23 @@ class GuardedProtocol(H11Protocol):
             self.is_lingering = True
             self.since = self.loop.time()
             self.flow.resume_reading()
-            if self.transport.can_write_eof():
+            try:
                 self.transport.write_eof()
+            except OSError:  # it has left already
+                self.transport.abort()
+
+
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """One WebSocket; `look_after` cuts it off when its peer does not read."""
+
+    async def send(self, message: Any) -> None:
+        """Send an event of the application, remembering that a refusal ends the handshake too.
+
+        uvicorn forgets that and would log each refused handshake as an error of the application.
+        """
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
 
 
 async def look_after(connections: Iterable[Any], limits: HttpLimits) -> None:

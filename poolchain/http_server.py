@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 
-from .http_protocol import GuardedProtocol, HttpLimits, look_after
+from .http_protocol import GuardedProtocol, GuardedWebSocket, HttpLimits, look_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CannotListen", "HttpLimits", "serve"]
 
+_PORT_MAX: Final = 65_535
 _BACKLOG: Final = 1024
 _NEVER_SECONDS: Final = 10**7
 _LAST_WORDS_SECONDS: Final = 1.0
@@ -97,7 +98,7 @@ def _config(app: Any, limits: HttpLimits, message_bytes_max: int) -> uvicorn.Con
     return uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", protocol),
-        ws="websockets-sansio",
+        ws=GuardedWebSocket,
         ws_max_size=message_bytes_max,
         # A kilobyte can unpack to a megabyte, and a local reader gains nothing.
         ws_per_message_deflate=False,
@@ -116,6 +117,8 @@ def _config(app: Any, limits: HttpLimits, message_bytes_max: int) -> uvicorn.Con
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; raises CannotListen with one sentence for people."""
+    if not 0 <= port <= _PORT_MAX:  # the system would take the lower 16 bits
+        raise CannotListen(f"Port {port} does not exist: ports go from 0 to {_PORT_MAX}.")
     try:
         info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = info[0]
@@ -127,8 +130,6 @@ def _listen(host: str, port: int) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except OverflowError:
-        raise CannotListen(f"Port {port} does not exist: ports go from 0 to 65535.") from None
     except OSError as error:
         raise CannotListen(_sentence(error, host, port)) from None
     return listener

@@ -88,9 +88,7 @@ class Dispatcher(Generic[C]):
         try:
             for number, call in enumerate(calls, 1):
                 is_full = size > self.limits.answer_bytes_max
-                request_id, outcome = (
-                    self._skip(call) if is_full else await self._begin(call, session)
-                )
+                request_id, outcome = self._skip(call) if is_full else await self._begin(call, session)
                 if isinstance(outcome, Later):
                     task = asyncio.create_task(self._end(request_id, outcome))
                     answers.append((request_id, task))
@@ -106,9 +104,7 @@ class Dispatcher(Generic[C]):
                 if isinstance(unfinished, asyncio.Task):
                     unfinished.cancel()
 
-    async def _join(
-        self, answers: list[tuple[object, bytes | asyncio.Task[bytes | None] | None]]
-    ) -> bytes | None:
+    async def _join(self, answers: list[tuple[object, bytes | asyncio.Task[bytes | None] | None]]) -> bytes | None:
         texts = []
         size = 0
         for request_id, answer in answers:

@@ -85,9 +85,7 @@ TABLE: Final = (
 )
 # fmt: on
 
-_QUERY: Final[Mapping[str, ErrorRow]] = MappingProxyType(
-    {row.reason: row for row in reversed(TABLE)}
-)
+_QUERY: Final[Mapping[str, ErrorRow]] = MappingProxyType({row.reason: row for row in reversed(TABLE)})
 _TRANSACTION: Final[Mapping[str, ErrorRow]] = MappingProxyType({row.reason: row for row in TABLE})
 
 

@@ -133,9 +133,7 @@ def method(
 class Registry(Generic[C]):
     """The methods of one node, `rpc.discover` among them; never changes."""
 
-    def __init__(
-        self, methods: Iterable[Method[C]], *, title: str, version: str, devnet: bool = False
-    ) -> None:
+    def __init__(self, methods: Iterable[Method[C]], *, title: str, version: str, devnet: bool = False) -> None:
         """Collect `methods`, the devnet-only ones only for a devnet.
 
         Raises ValueError for two of one name.
@@ -143,9 +141,7 @@ class Registry(Generic[C]):
         declared = [*methods]
         offered = [m for m in declared if devnet or not m.is_devnet_only]
         discover = _discover(offered, title, version)
-        self.methods: Final[Mapping[str, Method[C]]] = MappingProxyType(
-            {m.name: m for m in (*offered, discover)}
-        )
+        self.methods: Final[Mapping[str, Method[C]]] = MappingProxyType({m.name: m for m in (*offered, discover)})
         if len(self.methods) <= len(offered):
             raise ValueError("two methods of one name")
         self._withheld = frozenset(m.name for m in declared) - self.methods.keys()

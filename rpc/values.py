@@ -161,9 +161,7 @@ def array_of(kind: Kind[T], items_max: int) -> Kind[list[T]]:
     return Kind(f"an array of: {kind.expected}", MappingProxyType(schema), read)
 
 
-def record(
-    members: Mapping[str, Kind[Any]], *, optional: tuple[str, ...] = ()
-) -> Kind[dict[str, Any]]:
+def record(members: Mapping[str, Kind[Any]], *, optional: tuple[str, ...] = ()) -> Kind[dict[str, Any]]:
     """Return the kind of an object with exactly these members; absent `optional` ones are None."""
 
     def read(value: object) -> dict[str, Any]:

@@ -30,9 +30,7 @@ class WebSocketEdge:
         self._limits = dispatcher.limits
         self._session_count = 0
 
-    async def __call__(
-        self, scope: Scope, problem: Problem | None, receive: Receive, send: Send
-    ) -> None:
+    async def __call__(self, scope: Scope, problem: Problem | None, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it for `problem`."""
         if problem is None and self._session_count >= self._limits.websocket_sessions_max:
             problem = Problem(503, "Too many WebSockets.")
@@ -60,9 +58,7 @@ class WebSocketEdge:
             stack.callback(lambda: [call.cancel() for call in calls])
             await asyncio.wait((reader, closed), return_when=asyncio.FIRST_COMPLETED)
 
-    async def _read(
-        self, session: Session, calls: set[asyncio.Task[None]], receive: Receive
-    ) -> None:
+    async def _read(self, session: Session, calls: set[asyncio.Task[None]], receive: Receive) -> None:
         """Begin a call for each message until the peer goes away."""
         slots = asyncio.Semaphore(self._limits.websocket_calls_max)
 
@@ -77,9 +73,7 @@ class WebSocketEdge:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
-            call = asyncio.create_task(
-                self._answer(session, _BINARY if text is None else text.encode())
-            )
+            call = asyncio.create_task(self._answer(session, _BINARY if text is None else text.encode()))
             calls.add(call)
             call.add_done_callback(finish)
 

@@ -159,9 +159,7 @@ def shape(answer: Any) -> Any:
     return answer
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [e[1:] for e in EXAMPLES], ids=[e[0] for e in EXAMPLES]
-)
+@pytest.mark.parametrize(("text", "expected"), [e[1:] for e in EXAMPLES], ids=[e[0] for e in EXAMPLES])
 def test_example_of_the_specification(text: str, expected: object) -> None:
     answer = ask_raw(text.encode())
     assert shape(None if answer is None else json.loads(answer)) == expected
@@ -277,9 +275,7 @@ def test_refusal_of_the_ledger_is_answered_with_its_code() -> None:
 
 
 @pytest.mark.parametrize("how", ["encode", "surrogate", "recursion", "invariant", "disk"])
-def test_unforeseen_failure_is_internal_and_logged_not_shown(
-    how: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unforeseen_failure_is_internal_and_logged_not_shown(how: str, caplog: pytest.LogCaptureFixture) -> None:
     answer = ask([call("break", how), call("echo", 7, id=2)])
     assert error(answer[0]) == (1, -32603, "INTERNAL")
     assert answer[1]["result"] == 7

@@ -72,9 +72,7 @@ def registry(*, devnet: bool = False) -> Registry[None]:
         (dev_mine, ["0xa"], {"count": 10}),
     ],
 )
-def test_arguments_by_position_and_by_name(
-    chosen: Method[Any], params: Any, arguments: dict[str, Any]
-) -> None:
+def test_arguments_by_position_and_by_name(chosen: Method[Any], params: Any, arguments: dict[str, Any]) -> None:
     assert chosen.arguments(params) == arguments
 
 

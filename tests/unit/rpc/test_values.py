@@ -147,9 +147,7 @@ REFUSED: list[tuple[Kind[Any], list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "given"), [(kind, given) for kind, refused in REFUSED for given in refused]
-)
+@pytest.mark.parametrize(("kind", "given"), [(kind, given) for kind, refused in REFUSED for given in refused])
 def test_value_is_refused_and_its_parameter_named(kind: Kind[Any], given: object) -> None:
     with pytest.raises(RpcError) as caught:
         read(kind, given, "thing")
