@@ -69,7 +69,7 @@ def _describe(transaction: dict[str, Any]) -> str:
     receipt = transaction["receipt"]
     if receipt is not None:
         return describe_receipt(receipt, rows)
-    return aligned([('Transaction', transaction['hash']), *rows])
+    return aligned([("Transaction", transaction["hash"]), *rows])
 
 
 def _field(name: str, value: str) -> str:

