@@ -147,6 +147,7 @@ class Chain:
         return ExecutedBlock(
             block=block,
             result=result,
+            transactions=tuple(transactions),
             transaction_hashes=tuple(transaction.hash for transaction in transactions),
             tree=tree,
             history_nodes=tuple(nodes),

@@ -10,6 +10,7 @@ from .block import Block
 from .header import Header
 from .state_tree import TreeUpdate
 from .supply import Supply
+from .transaction import AnyTransaction
 from .transition import BlockResult
 
 
@@ -31,6 +32,8 @@ class ExecutedBlock:
 
     block: Block
     result: BlockResult
+    transactions: tuple[AnyTransaction, ...]
+    """The checked form of the block's transactions."""
     transaction_hashes: tuple[bytes, ...]
     tree: TreeUpdate
     history_nodes: tuple[tuple[int, int, bytes], ...]

@@ -21,7 +21,8 @@ from ledger.receipt import Receipt
 from ledger.records import ABSENT_ACCOUNT, Account, account_key
 from ledger.transaction import AnyTransaction
 from rpc.limits import Limits
-from rpc.ports import Sealing
+from rpc.ports import BlockListener, Sealing
+from rpc.subscriptions import Subscriptions
 from storage.chain_store import ChainStore
 from storage.chain_view import ChainView
 from txtypes.table import decode
@@ -60,6 +61,8 @@ class Node:
         self._mempool = Mempool(self.genesis, store.state(), height, limits.mempool_transactions)
         self.maker = BlockMaker(authority, self._mempool, clock, sealing, self._follow)
         self._waiting: defaultdict[bytes, list[asyncio.Future[Dropped | None]]] = defaultdict(list)
+        self.subscriptions = Subscriptions(limits.websocket_subscriptions_max)
+        self._listeners: list[BlockListener] = [self.subscriptions.publish]
         self._verifiers = ThreadPoolExecutor(VERIFY_THREADS, "verifier")
 
     @property
@@ -89,6 +92,7 @@ class Node:
     async def stop(self) -> None:
         """Finish the block in hand, then close the store."""
         await self.maker.stop()
+        self.subscriptions.stop()
         self._verifiers.shutdown()
         for futures in self._waiting.values():
             for future in futures:
@@ -97,6 +101,10 @@ class Node:
     def readiness(self) -> str | None:
         """Return None while all is well, else why the node is not ready."""
         return self.maker.failure
+
+    def listen(self, listener: BlockListener) -> None:
+        """Have `listener` called after every commit, when the mempool has followed."""
+        self._listeners.append(listener)
 
     def view(self) -> ChainView:
         """Return everything at the present head."""
@@ -218,13 +226,15 @@ class Node:
             return refusal
 
     def _follow(self, blocks: Sequence[ExecutedBlock]) -> None:
-        """Bring mempool and waiting callers to the new head."""
+        """Bring mempool, waiting callers and listeners to the new head."""
         hashes = [transaction_hash for block in blocks for transaction_hash in block.transaction_hashes]
         last = blocks[-1]
         drops = self._mempool.on_block(self._store.state(), last.tip.header.height, last.result.changes, hashes)
         for transaction_hash in hashes:
             self._resolve(transaction_hash, None)
         self._announce_drops(drops)
+        for listener in self._listeners:
+            listener(blocks)
         _log.info("height=%d hash=0x%s transactions=%d", last.tip.header.height, last.tip.hash.hex(), len(hashes))
 
     def _announce_drops(self, drops: Sequence[Dropped]) -> None:

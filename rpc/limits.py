@@ -25,5 +25,6 @@ class Limits:
     values_max: int = 100_000
     websocket_sessions_max: int = 200
     websocket_calls_max: int = 32
-    websocket_queue_max: int = 1_000
+    websocket_queue_max: int = 10_000
     websocket_queue_bytes_max: int = 32 * MIB
+    websocket_subscriptions_max: int = 1_000

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from consensus.pending import Dropped
 from crypto.eip712 import Domain
 from ledger.errors import Refusal
+from ledger.executed import ExecutedBlock
 from ledger.genesis import Genesis
 from ledger.receipt import Receipt
 from ledger.transaction import AnyTransaction
@@ -15,8 +16,19 @@ from storage.chain_view import ChainView
 
 from .limits import Limits
 
+if TYPE_CHECKING:
+    from .subscriptions import Subscriptions
+
 Sealing = str | int
 """`on-transaction`, `manual`, or an interval in seconds."""
+
+
+class BlockListener(Protocol):
+    """Who wants to know of every block."""
+
+    def __call__(self, blocks: Sequence[ExecutedBlock]) -> None:
+        """Take a group of sealed blocks that are committed and that the mempool has followed; must not wait."""
+        ...
 
 
 class NodePort(Protocol):
@@ -45,6 +57,15 @@ class NodePort(Protocol):
     @property
     def sealing(self) -> Sealing:
         """How blocks come."""
+        ...
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """Who is told of new blocks over a WebSocket."""
+        ...
+
+    def listen(self, listener: BlockListener) -> None:
+        """Have `listener` called on the event loop's thread after every commit, in the order of the blocks."""
         ...
 
     def view(self) -> ChainView:
@@ -76,7 +97,7 @@ class NodePort(Protocol):
         ...
 
     async def submit(self, raw: bytes) -> bytes:
-        """Put a transaction into the mempool and return its hash; raises Refusal, StorageFailed when the disk failed."""
+        """Put a transaction into the mempool and return its hash; raises Refusal or StorageFailed."""
         ...
 
     async def submit_many(self, raws: Sequence[bytes]) -> Sequence[bytes | Refusal]:

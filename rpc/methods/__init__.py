@@ -10,6 +10,7 @@ from .dev import DEV_METHODS
 from .ethereum import ETHEREUM_METHODS
 from .pools import POOL_METHODS
 from .proofs import PROOF_METHODS
+from .subscriptions import SUBSCRIPTION_METHODS
 from .transactions import TRANSACTION_METHODS
 
 ALL_METHODS: Final = (
@@ -18,6 +19,7 @@ ALL_METHODS: Final = (
     *POOL_METHODS,
     *TRANSACTION_METHODS,
     *PROOF_METHODS,
+    *SUBSCRIPTION_METHODS,
     *DEV_METHODS,
     *ETHEREUM_METHODS,
 )
