@@ -11,6 +11,7 @@ import click
 from consensus.recovery import import_block
 from ledger.errors import InvalidBlock
 from poolchain.chain_file import read_blocks, read_genesis, write_chain
+from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
 from poolchain.opening import OpenChain, open_chain
 from poolchain.replay import verify_chain
@@ -19,17 +20,12 @@ from txtypes.table import decode
 from .options import NodeProblem, directory_option, json_option, problems
 
 
-@click.command("export")
+@click.command("export", epilog=examples("poolchain export chain.jsonl"))
 @click.argument("file", type=click.File("w", lazy=True))
 @directory_option("devnet")
 @json_option
 def export_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
-    r"""Write a stopped node's whole chain to FILE (- for standard output).
-
-    \b
-    Example:
-      poolchain export chain.jsonl
-    """
+    """Write a stopped node's whole chain to FILE (- for standard output)."""
     with problems(), open_chain(DataDirectory(data_dir), None) as opened:
         view = opened.store.view()
         blocks = (view.block_bytes(height) for height in range(1, view.height + 1))
@@ -37,18 +33,14 @@ def export_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
     click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=True)
 
 
-@click.command("import")
+@click.command("import", epilog=examples("poolchain import chain.jsonl --data-dir copy"))
 @click.argument("file", type=click.File("r"))
 @directory_option("devnet")
 @json_option
 def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
-    r"""Execute the blocks of FILE behind a stopped node's head; every rule, root and seal is checked.
+    """Execute the blocks of FILE behind a stopped node's head; every rule, root and seal is checked.
 
     Blocks that the chain has already are skipped. A data directory that does not exist is made from the file's genesis.
-
-    \b
-    Example:
-      poolchain import chain.jsonl --data-dir copy
     """
     with problems():
         genesis = read_genesis(file)
@@ -63,16 +55,11 @@ def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
     click.echo(json.dumps(answer) if as_json else f"Imported {count} blocks; the head is {height}.")
 
 
-@click.command("verify")
+@click.command("verify", epilog=examples("poolchain verify --data-dir ~/.poolchain/devnet"))
 @directory_option("devnet")
 @json_option
 def verify_command(*, data_dir: Path, as_json: bool) -> None:
-    r"""Execute a stopped node's chain again from genesis and compare everything that is stored.
-
-    \b
-    Example:
-      poolchain verify --data-dir ~/.poolchain/devnet
-    """
+    """Execute a stopped node's chain again from genesis and compare everything that is stored."""
     with problems(), open_chain(DataDirectory(data_dir), None) as opened:
         view = opened.store.view()
         with click.progressbar(length=view.height, label="Verifying", hidden=as_json) as bar:

@@ -10,6 +10,7 @@ import click
 
 from crypto.address import checksum_address
 from poolchain.block_maker import ON_TRANSACTION
+from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create, replace
 from poolchain.devnet import BALANCE_TOKENS, CHAIN_ID, MNEMONIC, TOKEN, DevnetKeys, devnet_genesis, devnet_keys
 from poolchain.opening import OpenChain, open_chain
@@ -22,7 +23,10 @@ from .serving import describe, run_in_foreground
 KEY_WARNING: Final = "These keys are public: everybody has them. Never send anything of value to these addresses."
 
 
-@click.command("devnet")
+@click.command(
+    "devnet",
+    epilog=examples("poolchain devnet", "poolchain devnet --port 0 --json", "poolchain devnet --reset --seal 2"),
+)
 @listen_options
 @directory_option("devnet")
 @click.option("--chain-id", type=click.IntRange(1), help=f"Chain id of a new devnet.  [default: {CHAIN_ID}]")
@@ -32,15 +36,9 @@ KEY_WARNING: Final = "These keys are public: everybody has them. Never send anyt
 def devnet_command(
     *, host: str, port: int, data_dir: Path, chain_id: int | None, reset: bool, sealing: Sealing, as_json: bool
 ) -> None:
-    r"""Run a local chain with ten funded accounts whose keys everybody knows.
+    """Run a local chain with ten funded accounts whose keys everybody knows.
 
     The chain is kept in the data directory and goes on where it stopped, also after a kill.
-
-    \b
-    Examples:
-      poolchain devnet
-      poolchain devnet --port 0 --json
-      poolchain devnet --reset --seal 2
     """
     with problems():
         keys = devnet_keys()

@@ -9,6 +9,7 @@ import click
 
 from ledger.genesis import parse_genesis
 from poolchain.authority_key import load_key
+from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
 from poolchain.opening import open_chain
 from poolchain.running import NodeSettings
@@ -17,7 +18,12 @@ from .options import directory_option, json_option, listen_options, password_opt
 from .serving import describe, run_in_foreground
 
 
-@click.command("init")
+@click.command(
+    "init",
+    epilog=examples(
+        "poolchain account new", "poolchain init --genesis genesis.json --key ~/.poolchain/keystore/0x….json"
+    ),
+)
 @directory_option("node")
 @click.option(
     "--genesis",
@@ -34,13 +40,7 @@ from .serving import describe, run_in_foreground
 )
 @json_option
 def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, as_json: bool) -> None:
-    r"""Make the data directory of a chain from its genesis file.
-
-    \b
-    Examples:
-      poolchain account new
-      poolchain init --genesis genesis.json --key ~/.poolchain/keystore/0x….json
-    """
+    """Make the data directory of a chain from its genesis file."""
     with problems():
         genesis = parse_genesis(genesis_file.read_bytes())
         create(data_dir, genesis, key_file.read_bytes() if key_file else None)
@@ -50,18 +50,13 @@ def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, a
     click.echo(json.dumps(answer) if as_json else f"Chain {genesis.chain_id} begins with {genesis_hash} in {data_dir}.")
 
 
-@click.command("start")
+@click.command("start", epilog=examples("poolchain start --password-file secret.txt"))
 @listen_options
 @directory_option("node")
 @password_option
 @json_option
 def start_command(*, host: str, port: int, data_dir: Path, password_file: Path | None, as_json: bool) -> None:
-    r"""Run the authority of a chain made by `poolchain init`, sealing at the genesis block interval.
-
-    \b
-    Example:
-      poolchain start --password-file secret.txt
-    """
+    """Run the authority of a chain made by `poolchain init`, sealing at the genesis block interval."""
     with problems():
         directory = DataDirectory(data_dir)
         key = load_key(directory.key, read_password(password_file))
