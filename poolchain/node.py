@@ -22,6 +22,7 @@ from ledger.records import ABSENT_ACCOUNT, Account, account_key
 from ledger.transaction import AnyTransaction
 from rpc.limits import Limits
 from rpc.ports import BlockListener, Sealing
+from rpc.recent_blocks import RecentBlocks
 from rpc.subscriptions import Subscriptions
 from storage.chain_store import ChainStore
 from storage.chain_view import ChainView
@@ -61,6 +62,7 @@ class Node:
         self._mempool = Mempool(self.genesis, store.state(), height, limits.mempool_transactions)
         self.maker = BlockMaker(authority, self._mempool, clock, sealing, self._follow)
         self._waiting: defaultdict[bytes, list[asyncio.Future[Dropped | None]]] = defaultdict(list)
+        self.recent_blocks = RecentBlocks()
         self.subscriptions = Subscriptions(limits.websocket_subscriptions_max)
         self._listeners: list[BlockListener] = [self.subscriptions.publish]
         self._verifiers = ThreadPoolExecutor(VERIFY_THREADS, "verifier")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from storage.past_state import PastState, StateNotKept
+
 from .errors import RpcError
 from .shapes import Place
 from .values import bytes_text, quantity_text
@@ -11,6 +13,9 @@ from .values import bytes_text, quantity_text
 if TYPE_CHECKING:
     from ledger.receipt import Receipt
     from storage.chain_view import ChainView
+
+    from .ports import NodePort
+    from .recent_blocks import ReadBlock
 
 Block = int | bytes | str
 """A height, a hash, `latest` or `earliest`, as `values.BLOCK` reads it."""
@@ -22,6 +27,7 @@ class Committed(NamedTuple):
     raw: bytes
     receipt: Receipt
     place: Place
+    block: ReadBlock
 
 
 def find_height(view: ChainView, block: Block) -> int | None:
@@ -46,12 +52,19 @@ def need_height(view: ChainView, block: Block) -> int:
     return height
 
 
-def find_committed(view: ChainView, transaction_hash: bytes) -> Committed | None:
-    """Return a transaction that is in a block, None where it is in none."""
+def past_state(view: ChainView, height: int) -> PastState:
+    """Return the state after the block of a height up to the head's; raises RpcError NOT_READY."""
+    try:
+        return PastState(view, height)
+    except StateNotKept as error:
+        raise RpcError("NOT_READY", f"a block from {quantity_text(error.oldest)} on", quantity_text(height)) from error
+
+
+def find_committed(node: NodePort, view: ChainView, transaction_hash: bytes) -> Committed | None:
+    """Return a transaction that is in a block of `view`, None where it is in none."""
     location = view.location(transaction_hash)
     if location is None:
         return None
     height, index = location
-    block = view.block(height)
-    place = Place(height, block.header.hash(), index)
-    return Committed(block.transactions[index], view.receipts(height)[index], place)
+    read = node.recent_blocks.read(view, height)
+    return Committed(read.block.transactions[index], read.receipts[index], Place(height, read.hash, index), read)

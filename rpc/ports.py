@@ -17,6 +17,7 @@ from storage.chain_view import ChainView
 from .limits import Limits
 
 if TYPE_CHECKING:
+    from .recent_blocks import RecentBlocks
     from .subscriptions import Subscriptions
 
 Sealing = str | int
@@ -47,6 +48,11 @@ class NodePort(Protocol):
     @property
     def limits(self) -> Limits:
         """The bounds of this node."""
+        ...
+
+    @property
+    def recent_blocks(self) -> RecentBlocks:
+        """The blocks that were read last, decoded."""
         ...
 
     @property

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crypto.address import checksum_address
-from crypto.hashing import keccak256
-from crypto.merkle import NodeTree, tree_nodes
+from crypto.merkle import NodeTree
 from ledger.records import tree_key
 from ledger.state_tree import prove
 from light.documents import SEAL_KIND, VERSION
@@ -21,25 +20,26 @@ from .values import bytes_text, quantity_text
 if TYPE_CHECKING:
     from crypto.eip712 import Domain
     from ledger.block import Block
-    from storage.chain_view import ChainView, Location
+    from storage.chain_view import ChainView
     from storage.past_state import PastState
+
+    from .lookup import Committed
+    from .recent_blocks import ReadBlock
 
 Json = dict[str, Any]
 
 
-def transaction_document(view: ChainView, domain: Domain, location: Location, head_height: int) -> Json:
+def transaction_document(view: ChainView, domain: Domain, found: Committed, head: Block) -> Json:
     """Return the proof that a transaction is in its block, and the block in the history of a head not below it."""
-    height, index = location
-    block = view.block(height)
-    raw = block.transactions[index]
+    block, place = found.block.block, found.place
     return {
         **_envelope("transaction", domain),
-        "transaction": bytes_text(raw),
-        "transactionHash": bytes_text(keccak256(raw)),
-        "inclusion": _inclusion_json(block, index),
+        "transaction": bytes_text(found.raw),
+        "transactionHash": bytes_text(found.receipt.transaction_hash),
+        "inclusion": _inclusion_json(found.block, place.index),
         **_sealed_json(block),
-        "head": _sealed_json(view.block(head_height)),
-        "history": _history_json(view, height, head_height),
+        "head": _sealed_json(head),
+        "history": _history_json(view, place.height, head.header.height),
     }
 
 
@@ -109,10 +109,9 @@ def _sealed_json(block: Block) -> Json:
     }
 
 
-def _inclusion_json(block: Block, index: int) -> Json:
-    size = len(block.transactions)
-    nodes = tree_nodes(block.transactions)
-    tree = NodeTree(size, lambda level, at: nodes[level, at])
+def _inclusion_json(read: ReadBlock, index: int) -> Json:
+    size = len(read.block.transactions)
+    tree = NodeTree(size, read.tree_node)
     return _path_json(index, size, tree.inclusion_path(index, size))
 
 

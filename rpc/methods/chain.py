@@ -82,15 +82,13 @@ async def chain_getBlock(node: NodePort, *, block: Block, full: bool) -> Json:
     Unknown: NOT_FOUND. The seal of block 0 is null.
     """
     view = node.view()
-    found = view.block(need_height(view, block))
-    receipts = view.receipts(found.header.height)
-    answer = sealed_header_json(found)
+    found = node.recent_blocks.read(view, need_height(view, block))
+    answer = sealed_header_json(found.block)
     if not full:
-        return {**answer, "transactions": [bytes_text(receipt.transaction_hash) for receipt in receipts]}
-    block_hash = found.header.hash()
+        return {**answer, "transactions": [bytes_text(receipt.transaction_hash) for receipt in found.receipts]}
     transactions = []
-    for index, (raw, receipt) in enumerate(zip(found.transactions, receipts, strict=True)):
-        place = Place(found.header.height, block_hash, index)
+    for index, (raw, receipt) in enumerate(zip(found.block.transactions, found.receipts, strict=True)):
+        place = Place(found.block.header.height, found.hash, index)
         transactions.append(committed_json(node.decode(raw), receipt, place))
         if index % TRANSACTIONS_BETWEEN_PAUSES == 0:
             await asyncio.sleep(0)
@@ -115,7 +113,7 @@ def chain_getTransaction(node: NodePort, *, hash: bytes) -> Json:
     10,000 that left the mempool without a block are known, also when another took their place
     (REPLACED). Unknown: NOT_FOUND.
     """
-    found = find_committed(node.view(), hash)
+    found = find_committed(node, node.view(), hash)
     if found is not None:
         return committed_json(node.decode(found.raw), found.receipt, found.place)
     pending = node.pending(hash)

@@ -52,7 +52,7 @@ async def dev_mine(node: NodePort, *, count: int) -> str:
     try:
         return quantity_text(await node.mine(count))
     except StorageFailed as failure:
-        raise storage_failed(failure) from failure
+        raise storage_failed() from failure
 
 
 @method("dev_setSealing", Param("mode", SEALING), result="the mode", write=True, devnet_only=True)
@@ -77,7 +77,7 @@ async def dev_increaseTime(node: NodePort, *, seconds: int) -> str:
     try:
         return quantity_text(await node.increase_time(seconds))
     except StorageFailed as failure:
-        raise storage_failed(failure) from failure
+        raise storage_failed() from failure
 
 
 @method(
@@ -93,7 +93,7 @@ async def dev_faucet(node: NodePort, *, address: bytes, amount: int) -> str:
     try:
         return bytes_text(await node.faucet(address, amount))
     except StorageFailed as failure:
-        raise storage_failed(failure) from failure
+        raise storage_failed() from failure
 
 
 DEV_METHODS: Final = (dev_mine, dev_setSealing, dev_increaseTime, dev_faucet)

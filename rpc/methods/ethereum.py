@@ -13,12 +13,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.state import State
+from ledger.records import ABSENT_ACCOUNT, Account, account_key
 
-from ..errors import RpcError
 from ..ethereum_shapes import ZERO, eth_block_json, eth_receipt_json, eth_transaction_json
 from ..ethereum_values import ETH_BLOCK, ETH_HASH, EthBlock
-from ..lookup import find_committed, find_height, need_height
+from ..lookup import find_committed, find_height, need_height, past_state
 from ..registry import Param, method
 from ..shapes import Json, Place
 from ..values import ADDRESS, BOOLEAN, bytes_text, quantity_text
@@ -61,27 +60,24 @@ def eth_blockNumber(node: NodePort) -> str:
 
 @method("eth_getBalance", _ADDRESS, _BLOCK, result="the balance in base units")
 def eth_getBalance(node: NodePort, *, address: bytes, block: EthBlock) -> str:
-    """An account's balance after the head.
+    """An account's balance after a block. "pending" is the head: what is pending is not counted.
 
-    Other states are not kept: a block below the head is NOT_READY, one above it NOT_FOUND. What is
-    pending is not counted.
+    Kept are the states of the head and of the 128 blocks before it; an older one: NOT_READY. No such
+    block: NOT_FOUND.
     """
-    view = node.view()
-    _expect_head(view, block)
-    return quantity_text(State(view).account(address).balance)
+    return quantity_text(_account(node.view(), address, block).balance)
 
 
 @method("eth_getTransactionCount", _ADDRESS, _BLOCK, result="the nonce")
 def eth_getTransactionCount(node: NodePort, *, address: bytes, block: EthBlock) -> str:
-    """An account's nonce after the head; with "pending", behind its pending transactions as well.
+    """An account's nonce after a block; with "pending", behind its pending transactions as well.
 
-    Other states are not kept: a block below the head is NOT_READY, one above it NOT_FOUND.
+    Kept are the states of the head and of the 128 blocks before it; an older one: NOT_READY. No such
+    block: NOT_FOUND.
     """
     if block == "pending":
         return quantity_text(node.next_nonce(address))
-    view = node.view()
-    _expect_head(view, block)
-    return quantity_text(State(view).account(address).nonce)
+    return quantity_text(_account(node.view(), address, block).nonce)
 
 
 @method("eth_getCode", _ADDRESS, _BLOCK, result='"0x"')
@@ -128,7 +124,7 @@ def eth_getTransactionByHash(node: NodePort, *, hash: bytes) -> Json | None:  # 
     and v are over the EIP-712 digest. `poolchainType` is the type here.
     """
     chain_id = node.domain.chain_id
-    found = find_committed(node.view(), hash)
+    found = find_committed(node, node.view(), hash)
     if found is not None:
         return eth_transaction_json(node.decode(found.raw), chain_id, found.place)
     pending = node.pending(hash)
@@ -142,7 +138,7 @@ def eth_getTransactionReceipt(node: NodePort, *, hash: bytes) -> Json | None:  #
     status is always 1: what breaks a rule never enters a block. A settlement that showed a double
     spend is told apart by `poolchainOutcome` "slashed"; amounts are in chain_getTransaction.
     """
-    found = find_committed(node.view(), hash)
+    found = find_committed(node, node.view(), hash)
     return None if found is None else eth_receipt_json(node.decode(found.raw), found.receipt, found.place)
 
 
@@ -187,19 +183,18 @@ async def _eth_block(node: NodePort, block: EthBlock, *, full: bool) -> Json | N
     height = find_height(view, block)
     if height is None:
         return None
-    found = view.block(height)
+    found = node.recent_blocks.read(view, height)
     size = len(view.block_bytes(height))
     if not full:
-        hashes = [bytes_text(receipt.transaction_hash) for receipt in view.receipts(height)]
-        return eth_block_json(found, node.genesis, size, hashes)
-    block_hash = found.header.hash()
+        hashes = [bytes_text(receipt.transaction_hash) for receipt in found.receipts]
+        return eth_block_json(found.block, node.genesis, size, hashes)
     objects: list[dict[str, Any]] = []
-    for index, raw in enumerate(found.transactions):
-        place = Place(height, block_hash, index)
+    for index, raw in enumerate(found.block.transactions):
+        place = Place(height, found.hash, index)
         objects.append(eth_transaction_json(node.decode(raw), node.domain.chain_id, place))
         if index % TRANSACTIONS_BETWEEN_PAUSES == 0:
             await asyncio.sleep(0)
-    return eth_block_json(found, node.genesis, size, objects)
+    return eth_block_json(found.block, node.genesis, size, objects)
 
 
 def _transaction_count(view: ChainView, block: EthBlock) -> str | None:
@@ -207,11 +202,10 @@ def _transaction_count(view: ChainView, block: EthBlock) -> str | None:
     return None if height is None else quantity_text(view.block(height).header.tx_count)
 
 
-def _expect_head(view: ChainView, block: EthBlock) -> None:
-    """Raise RpcError unless the state after this block is the one that is kept."""
-    height = need_height(view, block)
-    if height != view.height:
-        raise RpcError("NOT_READY", f"the head, {quantity_text(view.height)}", quantity_text(height))
+def _account(view: ChainView, address: bytes, block: EthBlock) -> Account:
+    """Return an account after a block; raises RpcError NOT_FOUND or NOT_READY."""
+    record = past_state(view, need_height(view, block)).get(account_key(address))
+    return Account.decode(record) if record else ABSENT_ACCOUNT
 
 
 ETHEREUM_METHODS: Final = (

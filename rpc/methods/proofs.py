@@ -9,10 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ledger.records import BURNED_KEY, account_key, pool_key, target_key
-from storage.past_state import PastState, StateNotKept
 
 from ..errors import RpcError
-from ..lookup import Block, find_height, need_height
+from ..lookup import Block, find_committed, find_height, need_height, past_state
 from ..proof_documents import consistency_document, header_document, state_document, transaction_document
 from ..registry import Param, method
 from ..shapes import Json
@@ -71,13 +70,14 @@ def proof_getTransaction(node: NodePort, *, hash: bytes, head: Block) -> Json:
     HEAD_UNKNOWN; one below the transaction's block: HEAD_TOO_OLD.
     """
     view = node.view()
-    location = view.location(hash)
-    if location is None:
+    found = find_committed(node, view, hash)
+    if found is None:
         name = bytes_text(hash)
         if node.pending(hash) is not None:
             raise RpcError("PENDING", "a transaction that is in a block", "one that waits for its block", hash=name)
         raise RpcError("NOT_FOUND", "the hash of a committed transaction", name)
-    return transaction_document(view, node.domain, location, _need_head(view, head, location.height))
+    head_height = _need_head(view, head, found.place.height)
+    return transaction_document(view, node.domain, found, node.recent_blocks.read(view, head_height).block)
 
 
 @method(
@@ -126,12 +126,7 @@ def proof_getState(node: NodePort, *, key: bytes, block: Block) -> Json:
     an older one: NOT_READY.
     """
     view = node.view()
-    height = need_height(view, block)
-    try:
-        state = PastState(view, height)
-    except StateNotKept as error:
-        raise RpcError("NOT_READY", f"a block from {quantity_text(error.oldest)} on", quantity_text(height)) from error
-    return state_document(view, node.domain, state, key)
+    return state_document(view, node.domain, past_state(view, need_height(view, block)), key)
 
 
 def _need_head(view: ChainView, head: Block, lowest: int) -> int:

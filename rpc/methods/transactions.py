@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crypto.hashing import keccak256
 from ledger.errors import Refusal
-from storage.chain_view import Location
 
 from ..dispatch import Later
 from ..errors import RpcError, refused
@@ -81,7 +80,7 @@ async def tx_submit(node: NodePort, *, raw: bytes | GivenTransaction, wait: str)
         if wait == "pooled":
             raise refused(refusal, hash=bytes_text(transaction_hash)) from refusal
     except StorageFailed as failure:
-        raise storage_failed(failure) from failure
+        raise storage_failed() from failure
     if wait == "pooled":
         return {"hash": bytes_text(transaction_hash), "receipt": None, "proof": None}
     return Later(_committed_answer(node, transaction_hash))
@@ -105,7 +104,7 @@ async def tx_submitMany(node: NodePort, *, raws: list[bytes]) -> list[Json]:
     try:
         results = await node.submit_many(raws)
     except StorageFailed as failure:
-        raise storage_failed(failure) from failure
+        raise storage_failed() from failure
     return [_item_json(raw, result) for raw, result in zip(raws, results, strict=True)]
 
 
@@ -137,18 +136,18 @@ async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
         except TimeoutError:
             raise _still_pending(name) from None
         except StorageFailed as failure:
-            raise storage_failed(failure) from failure
+            raise storage_failed() from failure
         if dropped is not None:
             raise refused(dropped.refusal, hash=name)
     view = node.view()
-    found = find_committed(view, transaction_hash)
+    found = find_committed(node, view, transaction_hash)
     if found is None:
         raise _still_pending(name)
-    location = Location(found.place.height, found.place.index)
+    head = node.recent_blocks.read(view, view.height).block
     return {
         "hash": name,
         "receipt": receipt_json(found.receipt, node.decode(found.raw).kind.name, found.place),
-        "proof": transaction_document(view, node.domain, location, view.height),
+        "proof": transaction_document(view, node.domain, found, head),
     }
 
 
@@ -163,9 +162,9 @@ def _still_pending(name: str) -> RpcError:
     return RpcError("PENDING", f"a block within {WAIT_SECONDS:.0f} seconds", "none yet", hash=name)
 
 
-def storage_failed(failure: StorageFailed) -> RpcError:
-    """Return STORAGE_FAILED; the disk's own words are in the node's log, not in the answer."""
-    return RpcError("STORAGE_FAILED", "a disk that takes writes", str(failure) or None)
+def storage_failed() -> RpcError:
+    """Return STORAGE_FAILED: what the disk said, with its paths, is in the node's log only."""
+    return RpcError("STORAGE_FAILED", "a disk that takes writes")
 
 
 TRANSACTION_METHODS: Final = (tx_typedData, tx_submit, tx_submitMany, tx_simulate)

@@ -63,12 +63,20 @@ def test_balances_and_nonces_at_the_head_and_behind_what_is_pending(bench: NodeB
     assert bench.call("eth_getCode", A, "latest") == "0x"
 
 
+def test_states_before_the_head_are_kept_for_a_while(bench: NodeBench, hashes: list[str]) -> None:
+    assert len(hashes) == 4
+    assert [bench.call("eth_getTransactionCount", A, block) for block in ("0x0", "0x1", "0x2")] == ["0x0", "0x2", "0x2"]
+    assert bench.call("eth_getBalance", A, "earliest") == hex(1_000_000)
+    assert bench.call("eth_getBalance", A, "0x1") == hex(1_000_000 - 5 - 20 - 2500 - 10)
+    bench.mine(127)
+    assert bench.call("eth_getBalance", A, "0x1") == hex(1_000_000 - 5 - 20 - 2500 - 10)
+    assert bench.refuse("NOT_READY", -32002, "eth_getBalance", A, "earliest")["expected"] == "a block from 0x1 on"
+
+
 @pytest.mark.parametrize("name", ["eth_getBalance", "eth_getTransactionCount"])
 @pytest.mark.parametrize(
     ("block", "reason", "code"),
     [
-        ("0x1", "NOT_READY", -32002),
-        ("earliest", "NOT_READY", -32002),
         ("0x3", "NOT_FOUND", -32001),
         ({"blockHash": NOWHERE}, "NOT_FOUND", -32001),
         ("newest", "INVALID_PARAMS", -32602),
@@ -81,7 +89,7 @@ def test_balances_and_nonces_at_the_head_and_behind_what_is_pending(bench: NodeB
         ({"blockHash": "0x1"}, "INVALID_PARAMS", -32602),
     ],
 )
-def test_other_states_are_not_kept(
+def test_other_blocks_are_refused(
     bench: NodeBench, hashes: list[str], name: str, block: object, reason: str, code: int
 ) -> None:
     assert len(hashes) == 4

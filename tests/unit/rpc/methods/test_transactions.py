@@ -279,7 +279,7 @@ def test_a_simulation_builds_on_what_is_pending(bench: NodeBench) -> None:
 def test_nothing_is_acknowledged_after_the_disk_failed(bench: NodeBench, wait: str) -> None:
     raw = text(bench.transfer(ALICE_KEY, BOB, 1))
     bench.node.maker.fail("no space left")
-    assert bench.refuse("STORAGE_FAILED", -32002, "tx_submit", raw, wait)["given"] == "no space left"
+    assert "no space" not in str(bench.refuse("STORAGE_FAILED", -32002, "tx_submit", raw, wait))
     bench.refuse("STORAGE_FAILED", -32002, "tx_submitMany", [raw])
     bench.refuse("STORAGE_FAILED", -32002, "dev_mine")
     bench.refuse("STORAGE_FAILED", -32002, "dev_faucet", text(BOB), "0x1")

@@ -1,0 +1,61 @@
+"""The blocks that were read last, decoded: a thousand callers who wait for one block read it once.
+
+A committed block never changes, so nothing here goes stale.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from crypto.merkle import tree_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ledger.block import Block
+    from ledger.receipt import Receipt
+    from storage.chain_view import ChainView
+
+BLOCKS_KEPT: Final = 4
+"""With the largest blocks of the devnet some 25 MB."""
+
+
+class ReadBlock:
+    """One block with what answers about its transactions are made of."""
+
+    __slots__ = ("_nodes", "block", "hash", "receipts")
+
+    def __init__(self, block: Block, receipts: Sequence[Receipt]) -> None:
+        """Take a block and its receipts."""
+        self.block = block
+        self.hash = block.header.hash()
+        self.receipts = receipts
+        self._nodes: Mapping[tuple[int, int], bytes] | None = None
+
+    def tree_node(self, level: int, index: int) -> bytes:
+        """Return a finished node of the tree over the transactions (crypto.merkle.NodeReader)."""
+        if self._nodes is None:
+            self._nodes = tree_nodes(self.block.transactions)
+        return self._nodes[level, index]
+
+
+class RecentBlocks:
+    """Blocks of one chain by height. Use it on the event loop's thread only."""
+
+    def __init__(self, blocks_kept: int = BLOCKS_KEPT) -> None:
+        """Begin with none."""
+        self._blocks_kept = blocks_kept
+        self._blocks: OrderedDict[int, ReadBlock] = OrderedDict()
+
+    def read(self, view: ChainView, height: int) -> ReadBlock:
+        """Return the block of a height from 0 up to the head's."""
+        found = self._blocks.get(height)
+        if found is None:
+            found = ReadBlock(view.block(height), view.receipts(height))
+            self._blocks[height] = found
+            if len(self._blocks) > self._blocks_kept:
+                self._blocks.popitem(last=False)
+        else:
+            self._blocks.move_to_end(height)
+        return found
