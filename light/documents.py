@@ -103,14 +103,24 @@ class StateDocument:
     block: SealedHeader
 
 
-Document = TransactionProof | HeaderProof | ConsistencyProof | StateDocument
+@dataclass(frozen=True, slots=True)
+class EquivocationProof:
+    """The authority has sealed two blocks of one height. Our own kind: no node serves it, a light client keeps it."""
+
+    origin: Origin
+    first: SealedHeader
+    second: SealedHeader
+
+
+Document = TransactionProof | HeaderProof | ConsistencyProof | StateDocument | EquivocationProof
 
 
 def read_document(value: object) -> Document:
     """Return the document of a parsed JSON value; raises ProofRefused MALFORMED."""
     found = _object(value, "the document")
     kind = found.get("kind")
-    if found.get("version") != VERSION or isinstance(found.get("version"), bool):
+    version = found.get("version")
+    if type(version) is not int or version != VERSION:  # neither true nor 1.0
         raise _malformed("version", f"{VERSION}")
     if found.get("sealKind") != SEAL_KIND:
         raise _malformed("sealKind", SEAL_KIND)
@@ -123,8 +133,10 @@ def read_document(value: object) -> Document:
             return _consistency(found)
         case "state":
             return _state(found)
+        case "equivocation":
+            return _equivocation(found)
         case _:
-            raise _malformed("kind", "transaction, header, consistency or state")
+            raise _malformed("kind", "transaction, header, consistency, state or equivocation")
 
 
 def _transaction(found: dict[str, Any]) -> TransactionProof:
@@ -180,6 +192,13 @@ def _state(found: dict[str, Any]) -> StateDocument:
     )
 
 
+def _equivocation(found: dict[str, Any]) -> EquivocationProof:
+    _expect_members(found, "first", "second")
+    return EquivocationProof(
+        _origin(found), _sealed_object(found["first"], "first"), _sealed_object(found["second"], "second")
+    )
+
+
 def _state_key(value: object) -> bytes:
     found = _object(value, "key")
     members = frozenset(found)
@@ -217,6 +236,27 @@ def read_sealed(header: object, seal: object) -> SealedHeader:
     except MalformedHeader as error:
         raise ProofRefused("MALFORMED", f"header: {error}") from error
     return SealedHeader(decoded, data, None if seal is None else _bytes(seal, "seal", SIGNATURE_BYTES), decoded.hash())
+
+
+def sealed_json(sealed: SealedHeader) -> dict[str, str | None]:
+    """Return {header, seal} as in the documents."""
+    return {
+        "header": "0x" + sealed.header_bytes.hex(),
+        "seal": None if sealed.seal is None else "0x" + sealed.seal.hex(),
+    }
+
+
+def equivocation_json(origin: Origin, first: SealedHeader, second: SealedHeader) -> dict[str, Any]:
+    """Return the document of two sealed blocks of one height."""
+    return {
+        "version": VERSION,
+        "kind": "equivocation",
+        "sealKind": SEAL_KIND,
+        "chainId": hex(origin.chain_id),
+        "genesisHash": "0x" + origin.genesis_hash.hex(),
+        "first": sealed_json(first),
+        "second": sealed_json(second),
+    }
 
 
 def _optional_path(value: object) -> Path | None:

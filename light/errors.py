@@ -9,6 +9,7 @@ class ProofRefused(Exception):
     MALFORMED: not a document of a kind and version that this verifier knows. WRONG_CHAIN: of another genesis or
     chain id than the one trusted. WRONG_AUTHORITY, WRONG_SEAL: not sealed by the authority trusted. WRONG_HASH,
     WRONG_INCLUSION, WRONG_HISTORY, WRONG_CONSISTENCY, WRONG_STATE: a hash or path does not lead where it should.
+    WRONG_EQUIVOCATION: two headers that do not contradict each other.
     WRONG_POOL: the documents of a handshake do not belong together, or the pool is not what is asked for.
     """
 

@@ -14,7 +14,7 @@ from txtypes.table import decode
 
 from .documents import Document, SealedHeader, StateDocument, TransactionProof
 from .errors import ProofRefused
-from .verify import Trust, verify_state, verify_transaction
+from .verify import Trust, verify_record, verify_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,17 @@ def verify_handshake(
         raise ProofRefused("WRONG_POOL", "expected the proof of the CreatePool transaction")
     if not isinstance(pool_state, StateDocument) or not isinstance(target_state, StateDocument):
         raise ProofRefused("WRONG_POOL", "expected the state proofs of the pool and of the target's record")
-    if {pool_state.block.hash, target_state.block.hash} != {creation.head.hash}:
+    if not creation.head == pool_state.block == target_state.block:
         raise ProofRefused("WRONG_POOL", "expected all proofs against one head")
+    if not creation.origin == pool_state.origin == target_state.origin:
+        raise ProofRefused("WRONG_POOL", "expected all proofs of one chain")
     cptx_hash = creation.transaction_hash
     if pool_state.key != pool_key(cptx_hash) or target_state.key != target_key(cptx_hash, target):
         raise ProofRefused("WRONG_POOL", "expected the records of this pool and this target")
+    # This checks the seal of the one head; what the states add to it is only their records.
     verify_transaction(creation, trust)
-    verify_state(pool_state, trust)
-    verify_state(target_state, trust)
+    verify_record(pool_state)
+    verify_record(target_state)
     if pool_state.record_bytes is None:
         raise ProofRefused("WRONG_POOL", "the pool is absent from the state")
     pool = Pool.decode(pool_state.record_bytes)

@@ -1,39 +1,42 @@
 """A head that is followed without anybody's word, and kept on disk.
 
 The client moves to a newer head only with a proof that the head it knows is in that one's history, and notices when
-the authority seals two blocks of one height: the pair is the proof of equivocation, and from then on nothing is
-believed.
+the authority seals two blocks of one height: the pair is the proof of equivocation. It is kept, too, and from then on
+nothing is believed, also after a restart.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
 from crypto.eip712 import Domain
 
-from .documents import ConsistencyProof, SealedHeader, read_sealed
+from .documents import ConsistencyProof, Origin, SealedHeader, equivocation_json, read_sealed, sealed_json
 from .errors import ProofRefused
+from .parsing import parse_json
 from .verify import Trust, check_sealed_header, verify_heads
+
+_FILE_VERSION: Final = 1
 
 
 class Equivocation(Exception):
     """The authority has sealed two blocks of one height; `first` and `second` prove it to everybody."""
 
-    def __init__(self, first: SealedHeader, second: SealedHeader) -> None:
+    def __init__(self, first: SealedHeader, second: SealedHeader, domain: Domain) -> None:
         """Keep both headers with their seals."""
         super().__init__(
             f"two sealed blocks of height {first.header.height}: 0x{first.hash.hex()} and 0x{second.hash.hex()}"
         )
         self.first = first
         self.second = second
+        self._origin = Origin(domain.chain_id, domain.genesis_hash)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the evidence: anybody who knows the authority and the genesis can check it."""
-        return {"kind": "equivocation", "first": sealed_json(self.first), "second": sealed_json(self.second)}
+        """Return the evidence as a document: anybody who knows the authority and the genesis can check it."""
+        return equivocation_json(self._origin, self.first, self.second)
 
 
 class HeadFollower:
@@ -44,32 +47,40 @@ class HeadFollower:
         self._trust = trust
         self._domain = Domain.of(chain_id, trust.genesis_hash)
         self._path = path
-        self.head: SealedHeader | None = self._load() if path.exists() else None
+        self.head: SealedHeader | None = None
+        self.contradiction: SealedHeader | None = None
+        """Another sealed block of the head's height: nothing of this authority is believed any more."""
+        if path.exists():
+            self._load()
 
     def accept_first(self, sealed: SealedHeader) -> None:
-        """Take a first head: sealed is all that can be asked of it."""
+        """Take a first head: sealed is all that can be asked of it. Raises ProofRefused."""
         check_sealed_header(sealed, self._trust, self._domain)
         if self.head is not None:
             raise ProofRefused("WRONG_CONSISTENCY", "a head is known already: a newer one needs a proof")
         self._keep(sealed)
 
     def accept_child(self, sealed: SealedHeader) -> None:
-        """Move to the block whose parent is the head: its parentHash is proof enough."""
+        """Move to the block whose parent is the head: its parentHash is proof enough.
+
+        A block that is not above the head changes nothing. Raises ProofRefused and Equivocation.
+        """
         known = self._expect_head()
-        check_sealed_header(sealed, self._trust, self._domain)
         self.notice(sealed)
-        header = sealed.header
-        if header.height == known.header.height + 1 and header.parent_hash != known.hash:
-            raise ProofRefused("WRONG_CONSISTENCY", "the block's parent is not the head")
-        if header.height > known.header.height + 1:
+        if sealed.header.height <= known.header.height:
+            return
+        if sealed.header.height > known.header.height + 1:
             raise ProofRefused("WRONG_CONSISTENCY", "blocks are missing in between: ask for a consistency proof")
-        if header.height == known.header.height + 1:
-            self._keep(sealed)
+        if sealed.header.parent_hash != known.hash:
+            raise ProofRefused("WRONG_CONSISTENCY", "the block's parent is not the head")
+        self._keep(sealed)
 
     def accept(self, proof: ConsistencyProof) -> None:
-        """Move to the second head of a proof whose first head is the one that is known."""
+        """Move to the second head of a proof whose first head is the one that is known.
+
+        Raises ProofRefused and Equivocation.
+        """
         known = self._expect_head()
-        check_sealed_header(proof.first, self._trust, self._domain)
         self.notice(proof.first)
         if proof.first.hash != known.hash:
             raise ProofRefused("WRONG_CONSISTENCY", f"expected a proof from height {known.header.height}")
@@ -78,40 +89,54 @@ class HeadFollower:
             self._keep(proof.second)
 
     def notice(self, sealed: SealedHeader) -> None:
-        """Compare any sealed header with the head; raises Equivocation for another block of its height."""
+        """Compare any sealed header with the head; raises Equivocation for another block of its height.
+
+        Raises ProofRefused for a header that is not sealed by the authority: it says nothing about it.
+        """
+        self._expect_no_contradiction()
         check_sealed_header(sealed, self._trust, self._domain)
         known = self.head
         if known is not None and known.header.height == sealed.header.height and known.hash != sealed.hash:
-            raise Equivocation(known, sealed)
+            self._keep(known, sealed)
+            raise Equivocation(known, sealed, self._domain)
 
     def _expect_head(self) -> SealedHeader:
         if self.head is None:
             raise ProofRefused("WRONG_CONSISTENCY", "no head is known yet")
         return self.head
 
-    def _keep(self, sealed: SealedHeader) -> None:
-        """Write the head beside its place, sync, rename: a crash leaves the old one or the new one."""
+    def _expect_no_contradiction(self) -> None:
+        if self.head is not None and self.contradiction is not None:
+            raise Equivocation(self.head, self.contradiction, self._domain)
+
+    def _keep(self, head: SealedHeader, contradiction: SealedHeader | None = None) -> None:
+        """Write beside the file's place, sync, rename: a crash leaves the old head or the new one."""
         temporary = self._path.with_name(self._path.name + ".new")
+        kept = {
+            "version": _FILE_VERSION,
+            "head": sealed_json(head),
+            "contradiction": None if contradiction is None else sealed_json(contradiction),
+        }
         with temporary.open("w", encoding="ascii") as file:
-            json.dump({"version": 1, **sealed_json(sealed)}, file)
+            json.dump(kept, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._path)
-        self.head = sealed
+        self.head, self.contradiction = head, contradiction
 
-    def _load(self) -> SealedHeader:
-        try:
-            kept: Mapping[str, Any] = json.loads(self._path.read_text(encoding="ascii"))
-            sealed = read_sealed(kept["header"], kept["seal"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ProofRefused("MALFORMED", f"{self._path} is not a kept head: {error}") from error
+    def _load(self) -> None:
+        kept = parse_json(self._path.read_bytes())
+        if not isinstance(kept, dict) or kept.keys() != {"version", "head", "contradiction"}:
+            raise ProofRefused("MALFORMED", f"{self._path} is not a kept head")
+        if kept["version"] != _FILE_VERSION:
+            raise ProofRefused("MALFORMED", f"{self._path} is of another version")
+        self.head = self._read(kept["head"])
+        if kept["contradiction"] is not None:
+            self.contradiction = self._read(kept["contradiction"])
+
+    def _read(self, kept: object) -> SealedHeader:
+        if not isinstance(kept, dict) or kept.keys() != {"header", "seal"}:
+            raise ProofRefused("MALFORMED", f"{self._path} is not a kept head")
+        sealed = read_sealed(kept["header"], kept["seal"])
         check_sealed_header(sealed, self._trust, self._domain)
         return sealed
-
-
-def sealed_json(sealed: SealedHeader) -> dict[str, str | None]:
-    """Return {header, seal} as in the documents."""
-    return {
-        "header": "0x" + sealed.header_bytes.hex(),
-        "seal": None if sealed.seal is None else "0x" + sealed.seal.hex(),
-    }

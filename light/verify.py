@@ -19,6 +19,7 @@ from ledger.records import tree_key
 from .documents import (
     ConsistencyProof,
     Document,
+    EquivocationProof,
     HeaderProof,
     Origin,
     Path,
@@ -61,6 +62,8 @@ def verify_document(document: Document, trust: Trust) -> None:
             verify_heads(document, trust)
         case StateDocument():
             verify_state(document, trust)
+        case EquivocationProof():
+            verify_equivocation(document, trust)
 
 
 def verify_transaction(proof: TransactionProof, trust: Trust) -> None:
@@ -102,6 +105,11 @@ def verify_heads(proof: ConsistencyProof, trust: Trust) -> None:
 def verify_state(document: StateDocument, trust: Trust) -> None:
     """Check that the record, or its absence, is in the state after the block."""
     check_sealed_header(document.block, trust, trust.domain(document.origin))
+    verify_record(document)
+
+
+def verify_record(document: StateDocument) -> None:
+    """Check the record, or its absence, against the block's stateRoot, whoever sealed the block."""
     try:
         verify_state_proof(
             document.block.header.state_root, tree_key(document.key), document.record_bytes, document.proof
@@ -115,6 +123,17 @@ def verify_state(document: StateDocument, trust: Trust) -> None:
             raise ProofRefused("MALFORMED", f"recordBytes: {error}") from error
         if document.record != expected:
             raise ProofRefused("WRONG_STATE", "record does not say what recordBytes says")
+
+
+def verify_equivocation(proof: EquivocationProof, trust: Trust) -> None:
+    """Check that the authority has sealed two different blocks of one height."""
+    domain = trust.domain(proof.origin)
+    check_sealed_header(proof.first, trust, domain)
+    check_sealed_header(proof.second, trust, domain)
+    if proof.first.header.height != proof.second.header.height:
+        raise ProofRefused("WRONG_EQUIVOCATION", "the blocks are of different heights")
+    if proof.first.hash == proof.second.hash:
+        raise ProofRefused("WRONG_EQUIVOCATION", "both are the same block")
 
 
 def check_sealed_header(sealed: SealedHeader, trust: Trust, domain: Domain) -> None:

@@ -1,0 +1,40 @@
+"""Bytes of a file or an answer to a document, refusing JSON on which two readers could disagree."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NoReturn
+
+from .documents import Document, read_document
+from .errors import ProofRefused
+
+DOCUMENT_BYTES_MAX: Final = 1 << 20
+"""Far more than the largest document has."""
+
+
+def parse_document(data: bytes) -> Document:
+    """Return the document of a JSON text; raises ProofRefused MALFORMED."""
+    return read_document(parse_json(data))
+
+
+def parse_json(data: bytes) -> object:
+    """Return the value of a JSON text in UTF-8 without repeated members, fractions or NaN; raises ProofRefused."""
+    if len(data) > DOCUMENT_BYTES_MAX:
+        raise ProofRefused("MALFORMED", f"expected at most {DOCUMENT_BYTES_MAX} bytes, given {len(data)}")
+    try:
+        return json.loads(
+            data.decode("utf-8"), object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number
+        )
+    except (ValueError, RecursionError) as error:
+        raise ProofRefused("MALFORMED", f"not JSON: {error}") from error
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a member is there twice")
+    return found
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of a document")
