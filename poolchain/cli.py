@@ -51,6 +51,7 @@ _CLIENT: Final[Mapping[str, Row]] = MappingProxyType(
         "settle": Row("settle", "settle_command", "publish a payment that you received"),
         "block": Row("look", "block_command", "look at a block"),
         "tx": Row("look", "tx_command", "look at a transaction"),
+        "proof": Row("proof", "proof_group", "get proofs from a node, check them without one"),
         "demo": Row("demo", "demo_command", "play the life of a pool and check every figure"),
     }
 )

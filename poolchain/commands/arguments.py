@@ -11,13 +11,14 @@ import click
 
 from crypto.address import parse_address
 from crypto.signature import SigningKey
-from poolchain.chain_client import ChainClient
+from poolchain.chain_client import ChainClient, hex_text
 from poolchain.devnet import ACCOUNTS, devnet_keys
 from poolchain.units import BadUnits, parse_tokens
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_RPC: Final = "http://127.0.0.1:8545"
 _HASH = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
+_HEIGHT = re.compile(r"[0-9]{1,19}", re.ASCII)
 _DEVNET_ACCOUNT = re.compile(r"devnet:([0-9])", re.ASCII)
 
 
@@ -47,6 +48,13 @@ def hash_value(text: str) -> bytes:
     if not _HASH.fullmatch(text):
         raise click.BadParameter(f"expected 0x and 64 lower-case hexadecimal digits, given {text}.")
     return bytes.fromhex(text[2:])
+
+
+def block_value(text: str) -> str:
+    """Read a height in decimal, a hash, `latest` or `earliest`, as the RPC takes it."""
+    if text in {"latest", "earliest"}:
+        return text
+    return hex(int(text)) if _HEIGHT.fullmatch(text) else hex_text(hash_value(text))
 
 
 def tokens_value(text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,22 +11,14 @@ from poolchain.chain_client import ChainClient, hex_text, number
 from poolchain.console import aligned, emit, examples, json_option
 from poolchain.units import format_tokens
 
-from .arguments import hash_value, rpc_option
+from .arguments import block_value, hash_value, rpc_option
 from .sending import describe_receipt
 
-_HEIGHT = re.compile(r"[0-9]{1,19}", re.ASCII)
 _AMOUNTS = frozenset({"amount", "deposit", "collateral", "fee"})
 
 
-def _block_value(text: str) -> str:
-    """Read a height, a hash or a tag as the RPC takes it."""
-    if text in {"latest", "earliest"}:
-        return text
-    return hex(int(text)) if _HEIGHT.fullmatch(text) else hex_text(hash_value(text))
-
-
 @click.command("block", epilog=examples("poolchain block", "poolchain block 12", "poolchain block 12 --full --json"))
-@click.argument("block", type=_block_value, default="latest")
+@click.argument("block", type=block_value, default="latest")
 @click.option("--full", is_flag=True, help="Show the transactions themselves, not only their hashes.")
 @rpc_option
 @json_option
