@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from poolchain.http_server import CannotListen, serve
+
 from .toy_server import http_request, read_to_end, request
 
 if TYPE_CHECKING:
@@ -26,10 +29,10 @@ SLEEP_LONG = http_request(json.dumps(request("sleep", "0xea60")).encode())
 
 
 @contextlib.contextmanager
-def process(host: str = "127.0.0.1", port: int = 0, leaving_seconds: float = 0.0) -> Iterator[subprocess.Popen[str]]:
+def process(port: int = 0, leaving_seconds: float = 0.0) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.functional.toy_process"]
     child = subprocess.Popen(
-        [*command, host, str(port), str(leaving_seconds)],
+        [*command, str(port), str(leaving_seconds)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -137,22 +140,15 @@ def test_taken_port_is_one_sentence_with_the_remedy() -> None:
 @pytest.mark.parametrize(
     ("host", "port", "sentence"),
     [
-        (
-            "192.0.2.1",
-            0,
-            "192.0.2.1 is not an address of this machine: choose another with --host.",
-        ),
-        ("no.such.invalid", 0, "no.such.invalid is not an address of this machine"),
+        ("192.0.2.1", 0, "192.0.2.1 is not an address of this machine: choose another with --host."),
         ("127.0.0.1", 65_536, "Port 65536 does not exist: ports go from 0 to 65535."),
         ("127.0.0.1", -1, "Port -1 does not exist: ports go from 0 to 65535."),
     ],
 )
 def test_bad_address_is_one_sentence(host: str, port: int, sentence: str) -> None:
-    with process(host, port) as child:
-        _, err = child.communicate(timeout=10)
-    assert child.returncode == 1
-    assert err.startswith(sentence)
-    assert len(err.splitlines()) == 1
+    with pytest.raises(CannotListen) as caught:
+        asyncio.run(serve(None, host, port, lambda *_: None))
+    assert str(caught.value) == sentence
 
 
 def test_port_is_free_again_at_once() -> None:

@@ -155,7 +155,7 @@ def test_flood_beyond_twice_the_limit_is_cut_at_once() -> None:
     with running(http_limits=limits) as edge, contextlib.ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(edge.connect())
-        time.sleep(DEADLINE + 2.5)
+        time.sleep(DEADLINE + 1)
         assert edge.is_honest()
 
 

@@ -32,11 +32,11 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-async def main(host: str, port: int, leaving_seconds: float) -> None:
+async def main(port: int, leaving_seconds: float) -> None:
     app = Application(Dispatcher(REGISTRY, Toy(), LIMITS), why_not_ready=lambda: None)
     await serve(
         app,
-        host,
+        "127.0.0.1",
         port,
         say,
         lifespan=lifespan(leaving_seconds),
@@ -47,6 +47,6 @@ async def main(host: str, port: int, leaving_seconds: float) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+        asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
     except CannotListen as error:
         sys.exit(str(error))
