@@ -13,7 +13,7 @@ from crypto.eip712 import Domain
 from crypto.merkle import hash_leaf, root
 from ledger import supply
 from ledger.block import Block
-from ledger.errors import InvalidBlock, Refusal
+from ledger.errors import InvalidBlock, InvariantViolation, Refusal
 from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.header import Header
@@ -102,8 +102,10 @@ class Chain:
     def commit(self, blocks: Sequence[ExecutedBlock]) -> None:
         """Write sealed blocks that follow the head, then move the head.
 
-        Only the last of them may change state: each was executed on the state after the head.
+        Raises InvariantViolation, with nothing written, unless they follow it one by one and only the last of them
+        changes state: each was executed on the state after the head.
         """
+        _expect_group(self.tip, blocks)
         self._store.commit(blocks)
         last = blocks[-1]
         self._tree.adopt(last.tree)
@@ -176,6 +178,17 @@ def check_not_ahead(header: Header, now: int, allowed_seconds: int = 15) -> None
     """Raise InvalidBlock TIMESTAMP_AHEAD for a block received live too far ahead of the clock (`now`, Unix seconds)."""
     if header.timestamp > now + allowed_seconds:
         raise InvalidBlock("TIMESTAMP_AHEAD", f"expected at most {now + allowed_seconds}, given {header.timestamp}")
+
+
+def _expect_group(tip: Tip, blocks: Sequence[ExecutedBlock]) -> None:
+    for at, executed in enumerate(blocks):
+        if executed.block.header.parent_hash != tip.hash:
+            raise InvariantViolation(f"block {executed.tip.header.height} does not follow block {tip.header.height}")
+        if executed.result.changes and at + 1 < len(blocks):
+            raise InvariantViolation(
+                f"block {executed.tip.header.height} changes state and is not the last of its group"
+            )
+        tip = executed.tip
 
 
 def _by_tree_key(changes: Mapping[bytes, bytes | None]) -> dict[bytes, bytes | None]:

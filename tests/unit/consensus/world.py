@@ -70,12 +70,13 @@ class Signer:
         fee: int = 10,
         *,
         key: bytes = ALICE_KEY,
+        resource: bytes = RESOURCE,
         deposit: int = 1000,
         collateral: int = 1500,
         duration: int = 10,
     ) -> AnyTransaction:
         numbers = (deposit, collateral, duration, fee, nonce)
-        return self.decode(signing.create_pool(key, self.signing, RESOURCE, *numbers))
+        return self.decode(signing.create_pool(key, self.signing, resource, *numbers))
 
     def pay(
         self, target_key: bytes, pool: bytes, amount: int, seq: int = 1, fee: int = 10, *, creator: bytes = ALICE_KEY
