@@ -16,7 +16,7 @@ ORACLES := tests/js/node_modules/.installed
 PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-test devnet demo test bench bench-quick lint types fmt lock clean
+.PHONY: help venv venv-test devnet demo test bench bench-quick docs lint types fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: venv ## measure the state tree at a million keys; ARGS="--help" for its o
 
 bench-quick: venv ## the same in seconds, on a small state
 	@$(RUN)/python -m benchmarks.state_tree --keys 20000 --blocks 3 $(ARGS)
+
+docs: venv ## renew the generated parts of docs/rpc.md
+	@$(RUN)/python -m rpc.reference docs/rpc.md
 
 lint: venv-test ## ruff: rules and formatting
 	@$(RUN)/ruff check $(paths)

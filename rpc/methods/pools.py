@@ -15,7 +15,7 @@ from storage.chain_view import PoolFilter
 from ..errors import RpcError, invalid_params
 from ..registry import Param, method
 from ..shapes import Json
-from ..values import ADDRESS, HASH, byte_string, bytes_text, nullable, one_of, quantity, quantity_text
+from ..values import ADDRESS, HASH, UINT64_MAX, byte_string, bytes_text, nullable, one_of, quantity, quantity_text
 
 if TYPE_CHECKING:
     from ledger.records import Pool
@@ -73,11 +73,13 @@ class _Wanted(NamedTuple):
 @method(
     "pool_list",
     Param("creator", nullable(ADDRESS), default=None),
-    Param("target", nullable(ADDRESS), default=None, about="an address to which the pool has paid; may be null"),
+    Param("target", nullable(ADDRESS), default=None, about="an address to which the pool has paid, or null"),
     Param("resourceId", nullable(HASH), default=None),
     Param("status", nullable(one_of("open", "expired", "slashed")), default=None),
     Param("cursor", nullable(_CURSOR), default=None, about="the cursor of the page before; null for the first"),
-    Param("limit", nullable(quantity(1)), default=None, about="the most pools of a page; null for maxPageSize"),
+    Param(
+        "limit", nullable(quantity(1, UINT64_MAX)), default=None, about="the most pools of a page; null for maxPageSize"
+    ),
     result="pools, cursor",
 )
 def pool_list(

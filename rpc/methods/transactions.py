@@ -48,12 +48,7 @@ def tx_typedData(node: NodePort, *, type: str, fields: dict[str, Any]) -> Json:
 
 @method(
     "tx_submit",
-    Param(
-        "raw",
-        either(BYTES, TRANSACTION),
-        alias="transaction",
-        about="a raw transaction, or an object {type, fields, signature, paymentSignature} and optionally from",
-    ),
+    Param("raw", either(BYTES, TRANSACTION), alias="transaction"),
     Param("wait", one_of("pooled", "committed"), default="pooled"),
     result="{hash, receipt, proof}; receipt and proof are null unless wait is committed",
     write=True,
