@@ -17,7 +17,9 @@ from .arguments import address_value, rpc_option
 from .signer import password_option, read_password
 
 
-@click.group("account")
+@click.group(
+    "account", epilog=examples("poolchain account new", "poolchain account list", "poolchain account show devnet:0")
+)
 def account_group() -> None:
     """Make, list, import and look at accounts.
 

@@ -65,8 +65,10 @@ def tokens_value(text: str) -> int:
         raise click.BadParameter(f"{error}.") from error
 
 
-def _connect(_context: click.Context, _parameter: click.Parameter, value: str) -> ChainClient:
-    return ChainClient(value)
+def _connect(context: click.Context, _parameter: click.Parameter, value: str) -> ChainClient:
+    client = ChainClient(value)
+    context.call_on_close(client.rpc.close)
+    return client
 
 
 def rpc_option(command: Any) -> Any:

@@ -22,7 +22,7 @@ from .arguments import address_value, file_argument, hash_value, out_option, rpc
 from .signer import Signer, signer_options
 
 
-@click.group("payment")
+@click.group("payment", epilog=examples("poolchain payment sign --help", "poolchain payment check payment.json"))
 def payment_group() -> None:
     """Sign and check payments off-chain."""
 

@@ -23,7 +23,7 @@ REWARDED_FEES: Final = 10
 """By default the collateral rewards a report with ten minimum fees besides the genesis reward."""
 
 
-@click.group("pool")
+@click.group("pool", epilog=examples("poolchain pool create --help", "poolchain pool list --status open"))
 def pool_group() -> None:
     """Create a micropayment pool, look at pools."""
 
