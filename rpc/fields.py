@@ -24,9 +24,7 @@ _KIND_OF_ABI: Final[Mapping[str, Kind[Any]]] = MappingProxyType(
     {"address": ADDRESS, "uint256": AMOUNT, "uint64": UINT64, "bytes32": HASH}
 )
 SIGNATURE_NAMES: Final = tuple(
-    dict.fromkeys(
-        part.name for kind in KINDS.values() for part in kind.layout if part.abi == SIGNATURE_ABI
-    )
+    dict.fromkeys(part.name for kind in KINDS.values() for part in kind.layout if part.abi == SIGNATURE_ABI)
 )
 """The members of a transaction object that hold signatures: null where a type has none of this name."""
 
@@ -49,10 +47,7 @@ def field_kinds(kind: AnyKind) -> dict[str, Kind[Any]]:
 def fields_json(kind: AnyKind, raw: bytes) -> dict[str, str]:
     """Return the fields of a raw transaction of this type: quantities, checksummed addresses, hex."""
     values = decode_fields(raw, kind.layout)
-    return {
-        name: _field_json(value, abi)
-        for (name, abi), value in zip(field_types(kind).items(), values, strict=True)
-    }
+    return {name: _field_json(value, abi) for (name, abi), value in zip(field_types(kind).items(), values, strict=True)}
 
 
 def signatures_json(kind: AnyKind, raw: bytes) -> dict[str, str | None]:

@@ -54,12 +54,8 @@ def _read_null(value: object) -> None:
         raise BadValue(_NO_SIGNATURE.expected, value)
 
 
-_SIGNATURE: Final = Kind(
-    "a signature of 65 bytes, v 0, 1, 27 or 28", SIGNATURE.schema, _read_signature
-)
-_NO_SIGNATURE: Final = Kind(
-    "null: this type has no such signature", MappingProxyType({"type": "null"}), _read_null
-)
+_SIGNATURE: Final = Kind("a signature of 65 bytes, v 0, 1, 27 or 28", SIGNATURE.schema, _read_signature)
+_NO_SIGNATURE: Final = Kind("null: this type has no such signature", MappingProxyType({"type": "null"}), _read_null)
 
 
 def _record(kind: AnyKind) -> Kind[dict[str, Any]]:
@@ -87,9 +83,7 @@ def _read(value: object) -> GivenTransaction:
         bad.path = ".type"
         raise
     members = _RECORDS[name].read(value)
-    return GivenTransaction(
-        encode(KINDS_BY_NAME[name], members["fields"], members), members["from"]
-    )
+    return GivenTransaction(encode(KINDS_BY_NAME[name], members["fields"], members), members["from"])
 
 
 TRANSACTION: Final = Kind(
