@@ -60,7 +60,9 @@ def recover(chain: Chain, record: SigningRecord, decode: Decode, seal: Seal | No
 def recorded_blocks(record: SigningRecord) -> list[Block]:
     """Return the consecutive blocks of the newest record; raises RecordConflict when they cannot be read."""
     last = record.last()
-    payload = last[1] if last else b""
+    if last is None:
+        return []
+    height, payload = last
     blocks, at = [], 0
     try:
         while at < len(payload):
@@ -69,6 +71,8 @@ def recorded_blocks(record: SigningRecord) -> list[Block]:
             at = end
     except MalformedBlock as error:
         raise RecordConflict(f"the signing record cannot be read: {error}") from error
+    if not blocks or blocks[-1].header.height != height:
+        raise RecordConflict(f"the signing record cannot be read: its blocks do not end at {height}")
     return blocks
 
 
@@ -89,9 +93,12 @@ def _expect_head(chain: Chain, blocks: Sequence[Block]) -> None:
 
 
 def _execute(chain: Chain, missing: Sequence[Block], decode: Decode, seal: Seal | None) -> list[ExecutedBlock]:
-    tip, group = chain.tip, []
+    tip = chain.tip
+    group: list[ExecutedBlock] = []
     try:
         for block in missing:
+            if group and group[-1].result.changes:
+                raise RecordConflict("a block of the signing record changes state and is not the last of its group")
             if block.seal is None and seal is not None:
                 executed = chain.check(tip, block, decode).sealed(seal(block.header.hash()))
             else:

@@ -53,8 +53,9 @@ class ChainStore:
             entries += self._state_entries(executed)
             entries += self._undo_entries(executed)
         last = blocks[-1].tip
-        entries.append((schema.META_HEAD, schema.number(last.header.height)))
         entries.append((schema.META_SUPPLY, _encode_supply(last.supply)))
+        # The head comes last: whatever a torn batch could leave, it would not be a new head.
+        entries.append((schema.META_HEAD, schema.number(last.header.height)))
         self._kv.write(entries)
         # The former view is left to whoever still reads from it; its snapshot goes with the last of them.
         self._view = ChainView(self._kv.snapshot())
