@@ -157,6 +157,10 @@ class GuardedProtocol(H11Protocol):
         self.since = self.loop.time()
         self.is_idle = False
         self.is_lingering = False
+        self.has_said_all = False
+        self._app = self.app
+        self.app = self._serve
+        self._serving: asyncio.Task[Any] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or make room, or refuse."""
@@ -174,6 +178,22 @@ class GuardedProtocol(H11Protocol):
             self.transport.write(_UNAVAILABLE)
             self.linger()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop working for a peer that has left: it could leave any number of calls behind."""
+        super().connection_lost(exc)
+        if self._serving is not None:
+            self._serving.cancel()
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        self._serving = asyncio.current_task()
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.cycle.disconnected:
+                raise
+        finally:
+            self._serving = None
+
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request; while lingering they lead nowhere."""
         if self.is_lingering:
@@ -190,6 +210,8 @@ class GuardedProtocol(H11Protocol):
         if self._has_answered() is not False or self.cycle.more_body:
             return None
         self.cycle.keep_alive = False
+        self.has_said_all = True
+        self.since = self.loop.time()
         return True
 
     def on_response_complete(self) -> None:
@@ -246,13 +268,16 @@ class GuardedProtocol(H11Protocol):
         self.linger()
 
     def _make_room(self) -> bool:
-        """End the connection that has kept us waiting longest, half-open ones first."""
+        """End the connection that has kept us waiting longest, half-open ones first.
+
+        One that has said all it wants to say may wait for its answer or, more likely, have left.
+        """
         waiting = [
             connection
             for connection in self.connections
             if isinstance(connection, GuardedProtocol)
             and not connection.is_lingering
-            and connection.awaits_request()
+            and (connection.has_said_all or connection.awaits_request())
             and self.since - connection.since > _GIVES_WAY_AFTER_SECONDS
         ]
         if not waiting:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import json
 import socket
+import struct
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from poolchain.http_server import HttpLimits
 from .toy_server import Edge, http_request, read_to_end, request, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DEADLINE = 0.6
 SHORT = HttpLimits(request_seconds=DEADLINE, idle_seconds=1.2, stall_seconds=1.0, connections_max=40)
@@ -98,6 +100,37 @@ def test_idle_connection_is_closed(edge: Edge) -> None:
 def test_slow_method_is_not_cut_short(edge: Edge) -> None:
     milliseconds = int((SHORT.idle_seconds + DEADLINE) * 1_000)
     assert edge.call("sleep", hex(milliseconds))["result"] == milliseconds
+
+
+def test_peer_that_breaks_off_takes_its_call_along(edge: Edge) -> None:
+    slow = http_request(json.dumps([request("echo", "begun"), request("sleep", "0xea60")]).encode())
+    for _ in range(100):
+        with edge.connect() as client:
+            client.sendall(slow)
+            wait_until(lambda: edge.toy.calls[-1:] == ["begun"])
+            edge.toy.calls.append("leave")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert edge.is_honest()
+    wait_until(lambda: len(asyncio.all_tasks(edge.loop)) <= 5)
+
+
+def test_calls_of_peers_that_went_silently_give_way() -> None:
+    slow = http_request(json.dumps(request("sleep", "0xbb8")).encode())
+    with running(http_limits=HttpLimits(connections_max=10)) as edge:
+        for _ in range(10):
+            with edge.connect() as client:
+                client.sendall(slow)
+        time.sleep(1.2)
+        for _ in range(10):
+            assert edge.is_honest()
+        assert len(asyncio.all_tasks(edge.loop)) <= 15
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_half_open_connections_do_not_lock_honest_requests_out(edge: Edge) -> None:
