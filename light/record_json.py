@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from crypto.address import checksum_address
 from ledger.records import Account, Pool, Target, decode_burned
 
 Json = dict[str, Any]
+BURNED_BYTES: Final = 16
 
 
 def record_json(key: bytes, record: bytes) -> Json:
@@ -20,6 +21,8 @@ def record_json(key: bytes, record: bytes) -> Json:
         case b"t":
             return target_json(key[1:33], key[33:], Target.decode(record))
         case _:
+            if len(record) != BURNED_BYTES:
+                raise ValueError(f"expected a record of {BURNED_BYTES} bytes, given {len(record)}")
             return {"burned": hex(decode_burned(record))}
 
 
