@@ -126,7 +126,7 @@ def _deliver(signed: SignedPayment, out: Path | None) -> None:
     if out is not None:
         write_over(out, encode_payment(signed))
     if out is None and not is_json():
-        click.echo(encode_payment(signed), nl=False)
+        click.echo(encode_payment(signed).decode(), nl=False)
         return
     rows = [
         ("Payment", f"number {payment.tgt_seq}, {format_tokens(payment.amount)} tokens in total"),

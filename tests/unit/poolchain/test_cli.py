@@ -234,6 +234,14 @@ def test_devnet_key_on_another_chain_is_warned_of(capsys: pytest.CaptureFixture[
     assert (run.status, run.err) == (0, "Warning: this chain is not a devnet, and everybody has the key of devnet:0.\n")
 
 
+def test_demo_leaves_a_chain_alone_that_is_no_devnet(capsys: pytest.CaptureFixture[str], fake: FakeRpc) -> None:
+    fake.answers["chain_status"] = {**fake.answers["chain_status"], "authority": "0x" + "11" * 20}
+    run = Run(capsys, "demo")
+    assert (run.status, run.out) == (1, "")
+    assert run.err.startswith(f"Error: {fake.url} is not a devnet: the demonstration needs one")
+    assert {name for name, _ in fake.calls} == {"chain_status"}
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
