@@ -17,7 +17,8 @@ from consensus.authority import Authority
 from consensus.mempool import Mempool
 from ledger.errors import InvariantViolation
 from ledger.executed import ExecutedBlock
-from rpc.ports import Sealing, StorageFailed
+from rpc.errors import StorageFailed
+from rpc.ports import Sealing
 from storage.kv import StorageError
 
 from .clock import Clock
@@ -57,7 +58,7 @@ class BlockMaker:
     async def run(self) -> None:
         """Make blocks until `stop`; returns at once after a failure."""
         with suppress(StorageFailed):
-            while not self._stopping:
+            while not self._stopping and self.failure is None:
                 if isinstance(self.sealing, int):
                     await self._sleep(self.sealing)
                 else:
@@ -124,6 +125,8 @@ class BlockMaker:
             _log.critical("stopping: %s", reason)
             self.failure = reason
         self.failed.set()
+        self._changed.set()
+        self._arrived.set()
 
     def require_alive(self) -> None:
         """Raise StorageFailed after a failure: nothing may be acknowledged any more."""

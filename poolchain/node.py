@@ -20,6 +20,7 @@ from ledger.genesis import Genesis
 from ledger.receipt import Receipt
 from ledger.records import ABSENT_ACCOUNT, Account, account_key
 from ledger.transaction import AnyTransaction
+from rpc.errors import StorageFailed
 from rpc.limits import Limits
 from rpc.ports import BlockListener, Sealing
 from rpc.recent_blocks import RecentBlocks
@@ -88,17 +89,17 @@ class Node:
         return self.maker.sealing
 
     async def run(self) -> None:
-        """Make blocks until `stop` or a failure."""
+        """Make blocks until `stop` or a failure; then whoever waits for a block is told."""
         await self.maker.run()
+        reason = self.maker.failure or "the node is shutting down"
+        for future in [future for futures in self._waiting.values() for future in futures if not future.done()]:
+            future.set_exception(StorageFailed(reason))
 
     async def stop(self) -> None:
-        """Finish the block in hand, then close the store."""
+        """Finish the block in hand and make no more."""
         await self.maker.stop()
         self.subscriptions.stop()
         self._verifiers.shutdown()
-        for futures in self._waiting.values():
-            for future in futures:
-                future.cancel()
 
     def readiness(self) -> str | None:
         """Return None while all is well, else why the node is not ready."""

@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.errors import Refusal
 
-from .errors import RpcError, refused, shorten
+from .errors import RpcError, StorageFailed, refused, shorten
 from .registry import DISCOVER
 from .strict_json import NotJson, TooManyValues, decode, is_text
 
@@ -212,6 +212,9 @@ def _as_rpc_error(error: Exception, name: str) -> RpcError:
         return error
     if isinstance(error, Refusal):
         return refused(error)
+    if isinstance(error, StorageFailed):
+        # The disk's own words have paths in them; the log has them.
+        return RpcError("STORAGE_FAILED", "a node whose disk takes writes")
     _log.error("method=%s failed", shorten(name), exc_info=error)
     return RpcError("INTERNAL")
 

@@ -89,6 +89,10 @@ _QUERY: Final[Mapping[str, ErrorRow]] = MappingProxyType({row.reason: row for ro
 _TRANSACTION: Final[Mapping[str, ErrorRow]] = MappingProxyType({row.reason: row for row in TABLE})
 
 
+class StorageFailed(Exception):
+    """The disk refused a write: nothing is acknowledged any more, and the process ends."""
+
+
 class RpcError(Exception):
     """An error that a caller gets; `extra` are further members of its data, such as hash."""
 

@@ -129,7 +129,3 @@ class NodePort(Protocol):
     async def faucet(self, address: bytes, amount: int) -> bytes:
         """Submit a Transfer from account 9 and return its hash. Devnet only."""
         ...
-
-
-class StorageFailed(Exception):
-    """The disk refused a write: nothing is acknowledged any more, and the process ends."""

@@ -1,21 +1,17 @@
 """Accounts."""
 
-# Inside a room imports are relative.
-# ruff: noqa: TID252
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from ledger.state import State
 from light.record_json import account_json
-
-from ..registry import Param, method
-from ..shapes import Json
-from ..values import ADDRESS
+from rpc.registry import Param, method
+from rpc.shapes import Json
+from rpc.values import ADDRESS
 
 if TYPE_CHECKING:
-    from ..ports import NodePort
+    from rpc.ports import NodePort
 
 
 @method("account_get", Param("address", ADDRESS), result="address, balance, nonce")

@@ -1,7 +1,7 @@
 """The chain itself: status, blocks, headers, transactions by hash."""
 
-# Functions and parameters have the names that callers use; inside a room imports are relative.
-# ruff: noqa: A002, N802, TID252
+# Functions and parameters have the names that callers use.
+# ruff: noqa: A002, N802
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from crypto.address import checksum_address
-
-from ..errors import RpcError
-from ..lookup import Block, find_committed, need_height
-from ..registry import Param, method
-from ..shapes import (
+from rpc.errors import RpcError
+from rpc.lookup import Block, find_committed, need_height
+from rpc.registry import Param, method
+from rpc.shapes import (
     Json,
     Place,
     committed_json,
@@ -23,11 +22,11 @@ from ..shapes import (
     sealing_json,
     supply_json,
 )
-from ..values import BLOCK, BOOLEAN, HASH, bytes_text, quantity_text
+from rpc.values import BLOCK, BOOLEAN, HASH, bytes_text, quantity_text
 
 if TYPE_CHECKING:
-    from ..limits import Limits
-    from ..ports import NodePort
+    from rpc.limits import Limits
+    from rpc.ports import NodePort
 
 TRANSACTIONS_BETWEEN_PAUSES: Final = 32
 """Recovering the signers of a whole block takes long enough that others must get their turn."""

@@ -1,21 +1,19 @@
 """The levers of a devnet: blocks on demand, a clock that moves ahead, tokens for nothing."""
 
-# Functions and parameters have the names that callers use; inside a room imports are relative.
-# ruff: noqa: N802, TID252
+# Functions and parameters have the names that callers use.
+# ruff: noqa: N802
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from ..ports import StorageFailed
-from ..registry import Param, method
-from ..shapes import sealing_json
-from ..values import ADDRESS, UINT128_MAX, BadValue, Kind, bytes_text, quantity, quantity_text
-from .transactions import storage_failed
+from rpc.registry import Param, method
+from rpc.shapes import sealing_json
+from rpc.values import ADDRESS, UINT128_MAX, BadValue, Kind, bytes_text, quantity, quantity_text
 
 if TYPE_CHECKING:
-    from ..ports import NodePort, Sealing
+    from rpc.ports import NodePort, Sealing
 
 BLOCKS_MAX: Final = 1_000_000
 """As long as a pool of the devnet's genesis can live."""
@@ -49,10 +47,7 @@ SEALING: Final[Kind[Sealing]] = Kind(
 )
 async def dev_mine(node: NodePort, *, count: int) -> str:
     """Make blocks now, the first with what is pending; every block is a tick of the time-locks."""
-    try:
-        return quantity_text(await node.mine(count))
-    except StorageFailed as failure:
-        raise storage_failed() from failure
+    return quantity_text(await node.mine(count))
 
 
 @method("dev_setSealing", Param("mode", SEALING), result="the mode", write=True, devnet_only=True)
@@ -74,10 +69,7 @@ async def dev_increaseTime(node: NodePort, *, seconds: int) -> str:
 
     Time-locks count blocks, not seconds: use dev_mine to let a pool expire.
     """
-    try:
-        return quantity_text(await node.increase_time(seconds))
-    except StorageFailed as failure:
-        raise storage_failed() from failure
+    return quantity_text(await node.increase_time(seconds))
 
 
 @method(
@@ -90,10 +82,7 @@ async def dev_increaseTime(node: NodePort, *, seconds: int) -> str:
 )
 async def dev_faucet(node: NodePort, *, address: bytes, amount: int) -> str:
     """Submit an ordinary Transfer of `amount` from account 9; refused as any other would be."""
-    try:
-        return bytes_text(await node.faucet(address, amount))
-    except StorageFailed as failure:
-        raise storage_failed() from failure
+    return bytes_text(await node.faucet(address, amount))
 
 
 DEV_METHODS: Final = (dev_mine, dev_setSealing, dev_increaseTime, dev_faucet)

@@ -5,8 +5,8 @@ eth_sendTransaction. They are signed as typed data (tx_typedData) and sent with 
 eth_sendRawTransaction, eth_estimateGas and eth_call are therefore absent rather than pretended.
 """
 
-# Functions and parameters have the names that callers use; inside a room imports are relative.
-# ruff: noqa: ARG001, N802, TID252
+# Functions and parameters have the names that callers use.
+# ruff: noqa: ARG001, N802
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.records import ABSENT_ACCOUNT, Account, account_key
+from rpc.ethereum_shapes import ZERO, eth_block_json, eth_receipt_json, eth_transaction_json
+from rpc.ethereum_values import ETH_BLOCK, ETH_HASH, EthBlock
+from rpc.lookup import find_committed, find_height, need_height, past_state
+from rpc.registry import Param, method
+from rpc.shapes import Json, Place
+from rpc.values import ADDRESS, BOOLEAN, bytes_text, quantity_text
 
-from ..ethereum_shapes import ZERO, eth_block_json, eth_receipt_json, eth_transaction_json
-from ..ethereum_values import ETH_BLOCK, ETH_HASH, EthBlock
-from ..lookup import find_committed, find_height, need_height, past_state
-from ..registry import Param, method
-from ..shapes import Json, Place
-from ..values import ADDRESS, BOOLEAN, bytes_text, quantity_text
 from .chain import TRANSACTIONS_BETWEEN_PAUSES
 
 if TYPE_CHECKING:
+    from rpc.ports import NodePort
     from storage.chain_view import ChainView
-
-    from ..ports import NodePort
 
 _ADDRESS = Param("address", ADDRESS)
 _BLOCK = Param("block", ETH_BLOCK, default="latest")

@@ -1,7 +1,7 @@
 """Pools and what their targets have had from them."""
 
-# Functions and parameters have the names that callers use; inside a room imports are relative.
-# ruff: noqa: N802, N803, TID252
+# Functions and parameters have the names that callers use.
+# ruff: noqa: N802, N803
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ledger.records import PoolStatus, target_key
 from ledger.state import State
 from light.record_json import pool_json, target_json
+from rpc.errors import RpcError, invalid_params
+from rpc.registry import Param, method
+from rpc.shapes import Json
+from rpc.values import ADDRESS, HASH, UINT64_MAX, byte_string, bytes_text, nullable, one_of, quantity, quantity_text
 from storage.chain_view import PoolFilter
-
-from ..errors import RpcError, invalid_params
-from ..registry import Param, method
-from ..shapes import Json
-from ..values import ADDRESS, HASH, UINT64_MAX, byte_string, bytes_text, nullable, one_of, quantity, quantity_text
 
 if TYPE_CHECKING:
     from ledger.records import Pool
+    from rpc.ports import NodePort
     from storage.chain_view import ChainView
-
-    from ..ports import NodePort
 
 SCANNED_MAX: Final = 2_000
 """Pools that one call looks at: a filter that few pass must not keep the node busy."""

@@ -1,7 +1,7 @@
 """Proofs that stand alone: documents that anybody checks offline who knows the authority and the genesis."""
 
-# Functions and parameters have the names that callers use; inside a room imports are relative.
-# ruff: noqa: A002, N802, TID252
+# Functions and parameters have the names that callers use.
+# ruff: noqa: A002, N802
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ledger.records import BURNED_KEY, account_key, pool_key, target_key
-
-from ..errors import RpcError
-from ..lookup import Block, find_committed, find_height, need_height, past_state
-from ..proof_documents import consistency_document, header_document, state_document, transaction_document
-from ..registry import Param, method
-from ..shapes import Json
-from ..values import ADDRESS, BLOCK, HASH, BadValue, Kind, bytes_text, quantity_text, record
+from rpc.errors import RpcError
+from rpc.lookup import Block, find_committed, find_height, need_height, past_state
+from rpc.proof_documents import consistency_document, header_document, state_document, transaction_document
+from rpc.registry import Param, method
+from rpc.shapes import Json
+from rpc.values import ADDRESS, BLOCK, HASH, BadValue, Kind, bytes_text, quantity_text, record
 
 if TYPE_CHECKING:
+    from rpc.ports import NodePort
     from storage.chain_view import ChainView
-
-    from ..ports import NodePort
 
 _ACCOUNT: Final = record({"account": ADDRESS})
 _POOL: Final = record({"cptxHash": HASH, "target": ADDRESS}, optional=("target",))

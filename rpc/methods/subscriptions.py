@@ -1,20 +1,20 @@
 """Being told of new blocks, transactions and the life of a pool, over a WebSocket."""
 
-# Functions and parameters have the names that callers use; inside a room imports are relative.
-# ruff: noqa: A002, TID252
+# Functions and parameters have the names that callers use.
+# ruff: noqa: A002
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..block_events import NEW_HEADS, TRANSACTIONS, Topic, pool_topic
-from ..errors import invalid_params
-from ..registry import Param, method
-from ..values import HASH, OBJECT, one_of, read, record, text
+from rpc.block_events import NEW_HEADS, TRANSACTIONS, Topic, pool_topic
+from rpc.errors import invalid_params
+from rpc.registry import Param, method
+from rpc.values import HASH, OBJECT, one_of, read, record, text
 
 if TYPE_CHECKING:
-    from ..ports import NodePort
-    from ..session import Session
+    from rpc.ports import NodePort
+    from rpc.session import Session
 
 _POOL_PARAMS: Final = record({"cptxHash": HASH})
 _ID_CHARACTERS_MAX: Final = 18

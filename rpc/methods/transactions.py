@@ -1,7 +1,7 @@
 """Transactions on their way into a block: what to sign, submitting, trying."""
 
-# Functions and parameters have the names that callers use; inside a room imports are relative.
-# ruff: noqa: A002, N802, TID252
+# Functions and parameters have the names that callers use.
+# ruff: noqa: A002, N802
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crypto.hashing import keccak256
 from ledger.errors import Refusal
-
-from ..dispatch import Later
-from ..errors import RpcError, refused
-from ..lookup import find_committed
-from ..ports import StorageFailed
-from ..proof_documents import transaction_document
-from ..registry import Param, method
-from ..shapes import Json, receipt_json
-from ..transaction_json import TRANSACTION, GivenTransaction, check_sender
-from ..typed_data import DOCUMENTS, typed_data
-from ..values import BYTES, OBJECT, array_of, bytes_text, either, one_of
+from rpc.dispatch import Later
+from rpc.errors import RpcError, refused
+from rpc.lookup import find_committed
+from rpc.proof_documents import transaction_document
+from rpc.registry import Param, method
+from rpc.shapes import Json, receipt_json
+from rpc.transaction_json import TRANSACTION, GivenTransaction, check_sender
+from rpc.typed_data import DOCUMENTS, typed_data
+from rpc.values import BYTES, OBJECT, array_of, bytes_text, either, one_of
 
 if TYPE_CHECKING:
-    from ..ports import NodePort
+    from rpc.ports import NodePort
 
 WAIT_SECONDS: Final = 30.0
 _REPEATED: Final = ("ALREADY_KNOWN", "ALREADY_COMMITTED")
@@ -74,8 +72,6 @@ async def tx_submit(node: NodePort, *, raw: bytes | GivenTransaction, wait: str)
             raise
         if wait == "pooled":
             raise refused(refusal, hash=bytes_text(transaction_hash)) from refusal
-    except StorageFailed as failure:
-        raise storage_failed() from failure
     if wait == "pooled":
         return {"hash": bytes_text(transaction_hash), "receipt": None, "proof": None}
     return Later(_committed_answer(node, transaction_hash))
@@ -96,10 +92,7 @@ async def tx_submitMany(node: NodePort, *, raws: list[bytes]) -> list[Json]:
     raws_max = node.limits.raws_max
     if len(raws) > raws_max:
         raise RpcError("LIMIT", f"at most {raws_max} raws", str(len(raws)))
-    try:
-        results = await node.submit_many(raws)
-    except StorageFailed as failure:
-        raise storage_failed() from failure
+    results = await node.submit_many(raws)
     return [_item_json(raw, result) for raw, result in zip(raws, results, strict=True)]
 
 
@@ -130,8 +123,6 @@ async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
             dropped = await node.wait_until_settled(transaction_hash, WAIT_SECONDS)
         except TimeoutError:
             raise _still_pending(name) from None
-        except StorageFailed as failure:
-            raise storage_failed() from failure
         if dropped is not None:
             raise refused(dropped.refusal, hash=name)
     view = node.view()
@@ -155,11 +146,6 @@ def _item_json(raw: bytes, result: bytes | Refusal) -> Json:
 
 def _still_pending(name: str) -> RpcError:
     return RpcError("PENDING", f"a block within {WAIT_SECONDS:.0f} seconds", "none yet", hash=name)
-
-
-def storage_failed() -> RpcError:
-    """Return STORAGE_FAILED: what the disk said, with its paths, is in the node's log only."""
-    return RpcError("STORAGE_FAILED", "a disk that takes writes")
 
 
 TRANSACTION_METHODS: Final = (tx_typedData, tx_submit, tx_submitMany, tx_simulate)
