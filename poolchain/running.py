@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-
-from rpc.methods import ALL_METHODS
+from threading import Thread
 
 from crypto.signature import SigningKey
 from rpc.application import Application
 from rpc.dispatch import Dispatcher
 from rpc.limits import Limits
+from rpc.methods import ALL_METHODS
 from rpc.ports import NodePort, Sealing
 from rpc.registry import Registry
 
@@ -56,11 +56,17 @@ async def run_node(
         ALL_METHODS, title="Poolchain", version=VERSION, devnet=settings.faucet_key is not None
     )
     application = Application(Dispatcher(registry, node, settings.limits), why_not_ready=node.readiness)
+
+    def started(host: str, port: int) -> None:
+        on_started(host, port)
+        # FastAPI is imported now, beside the first requests, and not before them.
+        Thread(target=lambda: application.pages, name="pages").start()
+
     await serve(
         application,
         settings.host,
         settings.port,
-        on_started,
+        started,
         lifespan=_at_work(node),
         message_bytes_max=settings.limits.body_bytes_max,
         stop=node.maker.failed,

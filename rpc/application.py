@@ -6,10 +6,8 @@ rest of a small request together (docs/decisions/0003-json-rpc-edge.md).
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse
 
 from .doors import Doors, Problem, read_facts
 from .http_edge import HttpEdge, respond
@@ -17,6 +15,8 @@ from .websocket_edge import WebSocketEdge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fastapi import FastAPI
 
     from .dispatch import Dispatcher
     from .http_edge import Receive, Scope, Send
@@ -26,7 +26,7 @@ _PREFLIGHT_SECONDS: Final = b"600"
 
 
 class Application:
-    """What a server runs. `pages` is the FastAPI application, open for further pages."""
+    """What a server runs."""
 
     def __init__(
         self,
@@ -36,10 +36,20 @@ class Application:
         doors: Doors | None = None,
     ) -> None:
         """Put the parts together; `why_not_ready` returns None when requests can be served."""
-        self.pages = create_pages(why_not_ready)
+        self._why_not_ready = why_not_ready
         self._doors = doors or Doors()
         self._http = HttpEdge(dispatcher)
         self._websocket = WebSocketEdge(dispatcher)
+
+    @cached_property
+    def pages(self) -> FastAPI:
+        """The FastAPI application, open for further pages; made when it is first needed.
+
+        Importing FastAPI takes as long as all the rest of a start, and a node's first answers need none of it.
+        """
+        from .pages import create_pages  # noqa: PLC0415
+
+        return create_pages(self._why_not_ready)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -69,21 +79,6 @@ class Application:
             await self._http(scope, facts, receive, send)
         else:
             await self.pages(scope, receive, send)
-
-
-def create_pages(why_not_ready: Callable[[], str | None]) -> FastAPI:
-    """Return the FastAPI application with GET /health."""
-    pages = FastAPI(title="Poolchain", docs_url=None, redoc_url=None, openapi_url=None)
-
-    @pages.get("/health")
-    async def health() -> JSONResponse:
-        """Answer 200 when ready, else 503 with the reason."""
-        reason = why_not_ready()
-        if reason is None:
-            return JSONResponse({"status": "ready", "reason": None})
-        return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
-
-    return pages
 
 
 def _with_cors(send: Send, origin: bytes) -> Send:
