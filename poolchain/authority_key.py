@@ -13,14 +13,6 @@ class BadKeyFile(Exception):
     """The key file cannot be used; the argument is one sentence for the operator."""
 
 
-def encrypt_key(key: SigningKey, password: str) -> bytes:
-    """Return the keystore file of a key. Takes about a second: scrypt is slow on purpose."""
-    from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415  # its import alone takes a second
-
-    document = create_keyfile_json(key.secret, password.encode())
-    return json.dumps(document, indent=2).encode() + b"\n"
-
-
 def load_key(path: Path, password: str) -> SigningKey:
     """Return the key of a keystore file; raises BadKeyFile."""
     from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415

@@ -14,7 +14,7 @@ from poolchain.keystore import Keystore, open_keystore_file, parse_raw_key, read
 from poolchain.units import format_tokens
 
 from .arguments import address_value, rpc_option
-from .signer import password_option, read_password
+from .password import password_option, read_password
 
 
 @click.group(

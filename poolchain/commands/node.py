@@ -14,7 +14,8 @@ from poolchain.data_directory import DataDirectory, create
 from poolchain.opening import open_chain
 from poolchain.running import NodeSettings
 
-from .options import directory_option, json_option, listen_options, password_option, problems, read_password
+from .options import directory_option, json_option, listen_options, problems
+from .password import password_option, read_password
 from .serving import describe, run_in_foreground
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from ledger.errors import InvalidGenesis
 from poolchain.authority_key import BadKeyFile
 from poolchain.block_maker import MANUAL, ON_TRANSACTION
 from poolchain.chain_file import BadChainFile
+from poolchain.home import home
 from poolchain.http_server import CannotListen
 from poolchain.integrity import NotOneChain
 from poolchain.running import NodeFailed
@@ -56,11 +56,6 @@ class SealMode(click.ParamType[Sealing]):
         return self.fail("expected on-transaction, manual, or a whole number of seconds above 0", param, ctx)
 
 
-def home() -> Path:
-    """Return where a user's chains and keys are: POOLCHAIN_HOME, else ~/.poolchain."""
-    return Path(os.environ.get("POOLCHAIN_HOME") or Path.home() / ".poolchain")
-
-
 def directory_option(name: str) -> Callable[[Any], Any]:
     """Add --data-dir with a default below `home`."""
     return click.option(
@@ -70,15 +65,6 @@ def directory_option(name: str) -> Callable[[Any], Any]:
         show_default=f"~/.poolchain/{name}",
         help="Where the chain is kept.",
     )
-
-
-def password_option(function: Any) -> Any:
-    """Add --password-file; without it POOLCHAIN_PASSWORD or a prompt."""
-    return click.option(
-        "--password-file",
-        type=click.Path(path_type=Path, dir_okay=False, exists=True),
-        help="File with the keystore's password; else POOLCHAIN_PASSWORD, else a prompt.",
-    )(function)
 
 
 def json_option(function: Any) -> Any:
@@ -97,10 +83,3 @@ def listen_options(function: Any) -> Any:
     )
     host = click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
     return host(port(function))
-
-
-def read_password(file: Path | None) -> str:
-    """Return the password of a keystore."""
-    if file is not None:
-        return file.read_text().removesuffix("\n")
-    return os.environ.get("POOLCHAIN_PASSWORD") or str(click.prompt("Password", hide_input=True, err=True))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from poolchain.failure import BadArgument
 from poolchain.keystore import Keystore, read_raw_key
 
 from .arguments import devnet_account
+from .password import password_option, read_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +65,3 @@ def signer_options(command: Any) -> Any:
         return command(signer=Signer(account, key_file, password_file), **others)
 
     return with_signer
-
-
-def password_option(command: Any) -> Any:
-    """Add --password-file."""
-    return click.option(
-        "--password-file",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="File with the keystore's password; else POOLCHAIN_PASSWORD, else a prompt.",
-    )(command)
-
-
-def read_password(file: Path | None, *, new: bool = False) -> str:
-    """Return the password of a keystore file, a `new` one never empty and asked for twice; raises BadArgument."""
-    password = os.environ.get("POOLCHAIN_PASSWORD")
-    if file is not None:
-        password = file.read_text("utf-8").rstrip("\r\n")
-    elif password is None:
-        if not sys.stdin.isatty():
-            raise BadArgument(
-                "a password is needed: give --password-file FILE or set POOLCHAIN_PASSWORD.", reason="NO_PASSWORD"
-            )
-        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=new, err=True))
-    if new and not password:
-        raise BadArgument("the password of a new account must not be empty.", reason="NO_PASSWORD")
-    return password
