@@ -1,153 +1,26 @@
-"""JSON-RPC 2.0: the examples of the specification, ids, batches, limits and failures."""
+"""JSON-RPC 2.0: the examples of the specification, ids, notifications and failures."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import InvariantViolation, Refusal
-from rpc.dispatch import Dispatcher, Later
-from rpc.errors import RpcError
+from rpc.dispatch import Dispatcher
 from rpc.limits import Limits
-from rpc.registry import Method, Param, Registry, method
-from rpc.values import UINT64, Kind
+
+from .toy_methods import LIMITS, REGISTRY, Toy, ask, ask_raw, call, error, notification
 
 if TYPE_CHECKING:
     from rpc.session import Session
 
 EXAMPLES = json.loads(Path(__file__).with_name("jsonrpc_examples.json").read_text())
-ANY: Kind[Any] = Kind("anything", {}, lambda value: value)
-LIMITS = Limits(batch_max=20, answer_bytes_max=10_000)
-
-
-@dataclass
-class Toy:
-    """The context: remembers which calls were executed, and lets some of them wait."""
-
-    calls: list[object] = field(default_factory=list)
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-def simple(name: str, count: int, answer: Any) -> Method[Toy]:
-    @method(name, *(Param(f"p{index}", ANY) for index in range(count)), result="")
-    def handler(toy: Toy, **arguments: Any) -> Any:
-        toy.calls.append((name, *arguments.values()))
-        return answer(*arguments.values())
-
-    return handler
-
-
-@method("subtract", Param("minuend", ANY), Param("subtrahend", ANY), result="the difference")
-async def subtract(_: Toy, *, minuend: int, subtrahend: int) -> int:
-    """Subtract."""
-    await asyncio.sleep(0)
-    return minuend - subtrahend
-
-
-@method("echo", Param("value", ANY, default=None), result="the same")
-def echo(toy: Toy, *, value: object) -> object:
-    """Answer with what was given."""
-    toy.calls.append(value)
-    return value
-
-
-@method("later", Param("value", ANY), result="the same, when the gate opens")
-def later(toy: Toy, *, value: object) -> Later:
-    """Answer when the gate opens."""
-    toy.calls.append(value)
-
-    async def answer() -> object:
-        await toy.gate.wait()
-        if value == "refuse":
-            raise RpcError("PENDING", "a block", hash="0xab")
-        return value
-
-    return Later(answer())
-
-
-@method("open", result="nothing")
-def open_gate(toy: Toy) -> None:
-    """Open the gate."""
-    toy.gate.set()
-
-
-@method("refuse", Param("nonce", UINT64), result="never")
-async def refuse(_: Toy, *, nonce: int) -> NoReturn:
-    """Refuse as the ledger does."""
-    raise Refusal("BAD_NONCE", "nonce 5", nonce)
-
-
-@method("break", Param("how", ANY), result="never")
-def break_down(_: Toy, *, how: str) -> object:
-    """Fail in a way nobody foresaw."""
-    if how == "encode":
-        return {"secret": object()}
-    if how == "surrogate":
-        return "\ud800"
-    if how == "recursion":
-        return break_down.handler(_, how=how)
-    if how == "invariant":
-        raise InvariantViolation("secret")
-    raise OSError(f"/very/secret/path: {how}")
-
-
-@method("whoami", result="", websocket_only=True)
-def whoami(_: Toy, session: object) -> str:
-    """Answer with the session."""
-    return str(session)
-
-
-METHODS = (
-    subtract,
-    echo,
-    later,
-    open_gate,
-    refuse,
-    break_down,
-    whoami,
-    simple("update", 5, lambda *_: None),
-    simple("sum", 3, lambda *numbers: sum(numbers)),
-    simple("notify_hello", 1, lambda *_: None),
-    simple("notify_sum", 3, lambda *_: None),
-    simple("get_data", 0, lambda: ["hello", 5]),
-)
-REGISTRY = Registry(METHODS, title="Toy", version="1")
-
-
-def ask_raw(body: bytes, *, toy: Toy | None = None, limits: Limits = LIMITS) -> bytes | None:
-    async def run() -> bytes | None:
-        return await Dispatcher(REGISTRY, toy or Toy(), limits).answer(body)
-
-    return asyncio.run(run())
-
-
-def ask(message: object, *, toy: Toy | None = None, limits: Limits = LIMITS) -> Any:
-    answer = ask_raw(json.dumps(message).encode(), toy=toy, limits=limits)
-    return None if answer is None else json.loads(answer)
-
-
-def call(name: object, *params: object, id: object = 1) -> dict[str, Any]:  # noqa: A002
-    return {"jsonrpc": "2.0", "id": id, "method": name, "params": [*params]}
-
-
-def notification(name: str, *params: object) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "method": name, "params": [*params]}
-
-
-def error(answer: Any) -> tuple[object, int, str]:
-    """Check an error's form; return its id, code and reason."""
-    assert answer.keys() == {"jsonrpc", "id", "error"}
-    assert answer["jsonrpc"] == "2.0"
-    assert answer["error"].keys() == {"code", "message", "data"}
-    assert answer["error"]["data"].keys() >= {"reason", "expected", "given"}
-    return answer["id"], answer["error"]["code"], answer["error"]["data"]["reason"]
 
 
 def shape(answer: Any) -> Any:
@@ -295,37 +168,6 @@ def test_notification_is_executed_in_silence() -> None:
     assert toy.calls == [7, 8]
 
 
-def test_batch_answers_stand_in_the_order_of_the_calls() -> None:
-    toy = Toy()
-    messages: list[object] = [
-        call("subtract", 5, 3, id="a"),
-        notification("echo", 1),
-        call("echo", 2, id=None),
-        7,
-        call("nope", id=3),
-        call("echo", 2, id=None),
-    ]
-    answers = ask(messages, toy=toy)
-    assert [answer["id"] for answer in answers] == ["a", None, None, 3, None]
-    assert toy.calls == [1, 2, 2]
-
-
-def test_batch_above_the_limit_is_one_error_and_nothing_runs() -> None:
-    toy = Toy()
-    assert len(ask([call("echo", n) for n in range(20)], toy=toy)) == 20
-    assert error(ask([call("echo", n) for n in range(21)], toy=toy)) == (
-        None,
-        -32600,
-        "INVALID_REQUEST",
-    )
-    assert toy.calls == [*range(20)]
-    assert error(ask([notification("echo")] * 21, toy=toy))[1] == -32600
-
-
-def test_array_in_a_batch_is_no_batch() -> None:
-    assert error(ask([[call("echo")]])[0]) == (None, -32600, "INVALID_REQUEST")
-
-
 def test_far_too_many_values() -> None:
     limits = replace(LIMITS, values_max=100)
     assert error(ask([1] * 1_000, limits=limits)) == (None, -32600, "INVALID_REQUEST")
@@ -338,59 +180,11 @@ def test_answer_that_is_too_large() -> None:
     assert error(answer) == (1, -32005, "LIMIT")
 
 
-def test_batch_that_grows_too_large_is_not_executed_to_its_end() -> None:
-    toy = Toy()
-    batch = [call("echo", str(n) * 4_000, id=n) for n in range(5)]
-    answers = ask([*batch, notification("echo"), 7], toy=toy)
-    assert [answer["id"] for answer in answers] == [0, 1, 2, 3, 4, None]
-    assert [answer["result"][0] for answer in answers[:2]] == ["0", "1"]
-    for answer in answers[2:]:
-        assert error(answer)[1:] == (-32005, "LIMIT")
-    assert len(toy.calls) == 3
-
-
-def test_answers_that_come_later_keep_their_places() -> None:
-    toy = Toy()
-    batch = [call("later", 1, id=1), call("later", "refuse", id=2), call("open", id=3)]
-    answers = ask(batch, toy=toy)
-    assert answers[0] == {"jsonrpc": "2.0", "id": 1, "result": 1}
-    assert error(answers[1]) == (2, -32002, "PENDING")
-    assert answers[1]["error"]["data"]["hash"] == "0xab"
-    assert answers[2]["result"] is None
-    assert toy.calls == [1, "refuse"]
-
-
 def test_nobody_waits_for_the_answer_of_a_notification() -> None:
     toy = Toy()
     assert ask(notification("later", 1), toy=toy) is None
     assert ask([notification("later", 2)], toy=toy) is None
     assert toy.calls == [1, 2]
-
-
-def test_cancelled_batch_cancels_what_it_waits_for() -> None:
-    async def run() -> int:
-        dispatcher = Dispatcher(REGISTRY, Toy(), LIMITS)
-        body = json.dumps([call("later", n) for n in range(5)]).encode()
-        task = asyncio.create_task(dispatcher.answer(body))
-        await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await asyncio.sleep(0)
-        return len(asyncio.all_tasks())
-
-    assert asyncio.run(run()) == 1
-
-
-def test_batch_lets_others_have_their_turn() -> None:
-    async def run() -> list[object]:
-        toy = Toy()
-        dispatcher = Dispatcher(REGISTRY, toy, Limits())
-        batch = json.dumps([call("echo", "batch")] * 1_000).encode()
-        one = json.dumps(call("echo", "single")).encode()
-        await asyncio.gather(dispatcher.answer(batch), dispatcher.answer(one))
-        return toy.calls
-
-    assert asyncio.run(run()).index("single") < 100
 
 
 def test_websocket_only_method_gets_its_session() -> None:
