@@ -87,8 +87,12 @@ def _value(payment: Payment, pool: PoolFacts, record: TargetFacts, facts: ChainF
             f"{format_tokens(pool.collateral - reward)}"
         )
         return Worth(OVERSPENT, explanation, due, pool.remaining, gain, blocks_left)
-    later = payment.tgt_seq - record.seq - 1
-    explanation = f"{later} earlier payments have to be settled before it" if later else "it can be settled now"
+    expected = record.seq + 1
+    explanation = (
+        "it can be settled now"
+        if payment.tgt_seq == expected
+        else f"it can be settled after number {expected} to {payment.tgt_seq - 1}"
+    )
     return Worth(GOOD, explanation, due, pool.remaining, due, blocks_left)
 
 
