@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 Headers = list[tuple[bytes, bytes]]
 
+# Wallet extensions send their own origin with every request, which no web page can take on.
+WALLET_ORIGINS: Final = ("chrome-extension://*", "moz-extension://*", "safari-web-extension://*")
 ALWAYS_ALLOWED_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{1,5})?")
 _WILDCARD: Final = re.compile(r"[a-z0-9-]{1,64}")
@@ -56,12 +58,13 @@ class Doors:
 
     `hosts` are names or addresses without a port, besides 127.0.0.1, localhost and [::1].
     `origins` are origins as browsers send them ("https://wallet.example"); the last label may be
-    a star ("http://localhost:*", "chrome-extension://*"), and "*" alone lets every page in.
+    a star ("http://localhost:*", "chrome-extension://*"), and "*" alone lets every page in; without
+    a list of one's own only the extensions of wallets come in.
     A page that the node serves itself has the origin of its Host and is always allowed.
     """
 
     hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
+    origins: tuple[str, ...] = WALLET_ORIGINS
     _names: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

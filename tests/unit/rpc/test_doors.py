@@ -116,10 +116,13 @@ def test_unlisted_origin_stays_out(origin: bytes) -> None:
     assert status(b"127.0.0.1:8545", origin) == 403
 
 
-def test_without_a_list_every_origin_stays_out() -> None:
-    problem = Doors().problem(Facts(b"localhost", b"http://localhost:1", None, None, None), "1.1")
-    assert problem is not None
-    assert problem.status == 403
+def test_without_a_list_only_wallets_come_in() -> None:
+    for origin in (b"http://localhost:1", b"null", b"https://chrome-extension", b"chrome-extension://a.b"):
+        problem = Doors().problem(Facts(b"localhost", origin, None, None, None), "1.1")
+        assert problem is not None
+        assert problem.status == 403
+    for origin in (b"chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn", b"moz-extension://a-b-c"):
+        assert Doors().problem(Facts(b"localhost", origin, None, None, None), "1.1") is None
 
 
 def test_star_lets_every_page_in_and_no_foreign_host() -> None:
