@@ -99,10 +99,10 @@ class Subscriptions:
         try:
             while self._backlog:
                 await self._tell_block(self._backlog.popleft())
-        except Exception as error:
+        except Exception:  # noqa: BLE001 - whatever fails, nobody may be left waiting for events
             # Whoever misses an event must know it: closing says so, going on would not.
-            self._give_up(f"an event could not be made: {error}")
-            raise
+            _log.exception("an event could not be made")
+            self._give_up("events are missing")
 
     async def _tell_block(self, executed: ExecutedBlock) -> None:
         height = executed.tip.header.height
