@@ -13,7 +13,7 @@ from ledger.tree_build import build_pages
 
 from . import schema
 from .chain_view import ChainView
-from .kv import KeyValue, StorageRefused
+from .kv import KeyValue, StorageDamaged, StorageRefused
 from .past_state import STATES_KEPT
 
 Entry = tuple[bytes, bytes | None]
@@ -78,35 +78,23 @@ class ChainStore:
             yield schema.RECORD + key, record
         for key, page in executed.tree.pages.items():
             yield schema.PAGE + key, page
+        height = executed.tip.header.height
+        # A pool's place in the order (createdAt, index) is that of its CreatePool.
+        new_places = {found: schema.order(height, at) for at, found in enumerate(executed.transaction_hashes)}
         for key, record in executed.result.changes.items():
             if key[:1] == b"p" and record is not None:
-                yield from self._pool_entries(executed, key[1:], Pool.decode(record))
+                is_new = executed.result.before[key] is None
+                yield from _pool_entries(key[1:], Pool.decode(record), new_places[key[1:]] if is_new else None)
             elif key[:1] == b"t" and executed.result.before[key] is None:
-                yield self._target_entry(executed, key[1:33], key[33:])
+                cptx_hash, target = key[1:33], key[33:]
+                yield schema.BY_TARGET + target + (new_places.get(cptx_hash) or self._place(cptx_hash)), cptx_hash
 
-    def _pool_entries(self, executed: ExecutedBlock, cptx_hash: bytes, pool: Pool) -> Iterator[Entry]:
-        is_open = pool.status is PoolStatus.OPEN
-        is_new = executed.result.before[b"p" + cptx_hash] is None
-        if is_new:
-            place = self._place(executed, cptx_hash)
-            for index in (
-                schema.ALL_POOLS,
-                schema.BY_CREATOR + pool.creator,
-                schema.BY_RESOURCE + pool.resource_id,
-            ):
-                yield index + place, cptx_hash
-        if is_new or not is_open:
-            yield schema.due_key(pool.expires_at, cptx_hash), b"" if is_open else None
-
-    def _target_entry(self, executed: ExecutedBlock, cptx_hash: bytes, target: bytes) -> Entry:
-        return schema.BY_TARGET + target + self._place(executed, cptx_hash), cptx_hash
-
-    def _place(self, executed: ExecutedBlock, cptx_hash: bytes) -> bytes:
-        """Return a pool's place in the order (createdAt, index): that of its CreatePool."""
+    def _place(self, cptx_hash: bytes) -> bytes:
+        """Return the place of a pool that an earlier block created."""
         location = self._view.location(cptx_hash)
-        if location is not None:
-            return schema.order(*location)
-        return schema.order(executed.tip.header.height, executed.transaction_hashes.index(cptx_hash))
+        if location is None:
+            raise StorageDamaged(f"the database lacks the creation of the pool 0x{cptx_hash.hex()}")
+        return schema.order(*location)
 
     def _undo_entries(self, executed: ExecutedBlock) -> Iterator[Entry]:
         """Yield what the block replaced, and the end of what is too old to be proved."""
@@ -131,7 +119,9 @@ class ChainStore:
 
 
 def create_chain(kv: KeyValue, genesis: Genesis) -> ChainStore:
-    """Write block 0 of a genesis into an empty store."""
+    """Write block 0 of a genesis into an empty store; raises StorageRefused for one that holds a chain."""
+    if kv.get(schema.META_SCHEMA) is not None:
+        raise StorageRefused("there is a chain in this database already")
     records = genesis.allocations()
     pages: list[Entry] = []
     state_root = build_pages(
@@ -166,6 +156,16 @@ def _block_entries(executed: ExecutedBlock) -> Iterator[Entry]:
         yield schema.expired_key(height), b"".join(executed.result.expired)
     for level, index, node in executed.history_nodes:
         yield schema.node_key(level, index), node
+
+
+def _pool_entries(cptx_hash: bytes, pool: Pool, new_place: bytes | None) -> Iterator[Entry]:
+    """Yield what a changed pool changes in the indexes over pools; `new_place` is given for a new one."""
+    if new_place is not None:
+        for index in (schema.ALL_POOLS, schema.BY_CREATOR + pool.creator, schema.BY_RESOURCE + pool.resource_id):
+            yield index + new_place, cptx_hash
+    is_open = pool.status is PoolStatus.OPEN
+    if new_place is not None or not is_open:
+        yield schema.due_key(pool.expires_at, cptx_hash), b"" if is_open else None
 
 
 def _encode_supply(supply: Supply) -> bytes:
