@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import shutil
 import statistics
 import sys
@@ -244,11 +243,9 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 
 def resident_mib() -> float:
-    """Resident memory of this process, MiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Resident memory of this process without mapped files (LevelDB maps its tables), MiB."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["RssAnon"].split()[0]) / 1024
 
 
 def report(title: str, blocks: Sequence[Block], settlements: int) -> None:
@@ -287,7 +284,7 @@ def measure(path: Path, options: argparse.Namespace) -> None:
     say("first block after the start, us", f"{blocks[0].tree_processor * 1e6 / options.settlements:.1f}")
     report(f"first {options.blocks} blocks", blocks[: options.blocks], options.settlements)
     report(f"{options.blocks} blocks after {options.warm} more", blocks[-options.blocks :], options.settlements)
-    say("RSS: before, opened, after, MiB", f"{before:.0f}, {opened:.0f}, {resident_mib():.0f}")
+    say("memory: before, opened, after, MiB", f"{before:.0f}, {opened:.0f}, {resident_mib():.0f}")
     for label, sizes in zip(("present", "absent"), proof_sizes(read, tree.root, shape, chance), strict=True):
         say(f"proof bytes {label}, mean, max", f"{statistics.mean(sizes):.0f}, {max(sizes)}")
     database.close()

@@ -173,8 +173,8 @@ def prove(read: ReadPage, key: bytes) -> StateProof:
 
 def _descend(key: bytes, depth: int, cells: list[bytes], path: list[tuple[int, bytes]]) -> int:
     """Index of the cell that following the key's bits leads to; branches are added to `path`."""
-    first, index = depth, 0
-    for bit in range(first, first + width(depth)):
+    index = 0
+    for bit in range(depth, depth + width(depth)):
         half = len(cells) // 2
         halves = cells[:half], cells[half:]
         sides = fold(bit + 1, halves[0]), fold(bit + 1, halves[1])
