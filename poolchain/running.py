@@ -11,6 +11,7 @@ from threading import Thread
 from crypto.signature import SigningKey
 from rpc.application import Application
 from rpc.dispatch import Dispatcher
+from rpc.doors import Doors
 from rpc.limits import Limits
 from rpc.methods import ALL_METHODS
 from rpc.ports import NodePort, Sealing
@@ -55,7 +56,9 @@ async def run_node(
     registry: Registry[NodePort] = Registry(
         ALL_METHODS, title="Poolchain", version=VERSION, devnet=settings.faucet_key is not None
     )
-    application = Application(Dispatcher(registry, node, settings.limits), why_not_ready=node.readiness)
+    application = Application(
+        Dispatcher(registry, node, settings.limits), why_not_ready=node.readiness, doors=Doors(hosts=(settings.host,))
+    )
 
     def started(host: str, port: int) -> None:
         on_started(host, port)
