@@ -59,6 +59,9 @@ demo: venv ## one pool's life against a fresh local chain
 test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to pytest
 	@$(RUN)/pytest -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
 
+vectors: venv-test ## make tests/vectors/*.json anew
+	@$(RUN)/python -m tests.vectors.generate
+
 bench: venv ## measure the state tree at a million keys; ARGS="--help" for its options
 	@$(RUN)/python -m benchmarks.state_tree $(ARGS)
 
