@@ -110,7 +110,9 @@ def merkle_files() -> list[VectorFile]:
                 empty tree's.
 
                 BAD_PROOF: a verifier must refuse it. WRONG_ROOT: input.root is not the tree hash of the entries.
-    X
+                """
+            ),
+            [*roots(entries), *inclusions(entries), *consistencies(entries)],
         )
     ]
 
