@@ -12,7 +12,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOMS = ("crypto", "ledger", "txtypes", "consensus", "storage", "light", "rpc")
+ROOMS = ("crypto", "ledger", "txtypes", "consensus", "storage", "light", "peers", "rpc")
 
 
 def find_intruder(home: Path) -> str | None:

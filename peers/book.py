@@ -1,0 +1,181 @@
+"""A cacher's book on one pool: what was promised to it, what the chain has paid, what it may still accept.
+
+Pure: no clock, no disk, no network. Amounts are totals over the life of the pool, in base units. *Unsettled* is the
+newest promise minus what the newest committed state says was paid, so a settlement in flight counts in full: until it
+is committed it is worth nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ledger.records import Pool, PoolStatus, Target
+
+from .payment import Payment, Promise
+
+
+class Declined(Exception):
+    """A payment was not accepted; nothing changed. `reason` is one of docs/peers.md, section 4."""
+
+    def __init__(self, reason: str, expected: str, given: object = "") -> None:
+        """Say what was wrong with it."""
+        super().__init__(f"{reason}: expected {expected}, given {given}")
+        self.reason = reason
+        self.expected = expected
+        self.given = str(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How much a cacher lets stand unsettled in one pool."""
+
+    unsettled_max: int
+    """Absolute, in base units."""
+    share_of_deposit: tuple[int, int] = (1, 2)
+    """Numerator and denominator: by default half, so that n payees of about equal shares settle once each."""
+
+    def limit(self, pool: Pool) -> int:
+        """Return the most that may stand unsettled in a pool, in base units."""
+        numerator, denominator = self.share_of_deposit
+        return min(self.unsettled_max, pool.deposit * numerator // denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """One (pool, target) as the target sees it. Changes make new books."""
+
+    cptx_hash: bytes
+    target: bytes
+    pool: Pool
+    """The pool's record in the newest committed state."""
+    record: Target
+    """The target's own record in the newest committed state: settlements and their total."""
+    best: Payment | None = None
+    """The newest payment, which replaces all older ones."""
+    settling: Payment | None = None
+    """The payment that a signed Settlement publishes, until that is committed."""
+    delivered: int = 0
+    """The total price of what was delivered, `paid` included: what the next payment builds on."""
+
+    @property
+    def promised(self) -> int:
+        """The total of the newest promise, at least what was paid already."""
+        return max(self.best.promise.amount if self.best else 0, self.record.paid)
+
+    @property
+    def unsettled(self) -> int:
+        """What would be lost if nothing were settled any more."""
+        return self.promised - self.record.paid
+
+    @property
+    def next_seq(self) -> int:
+        """The only tgtSeq that is accepted now: from the moment a Settlement is signed, the one behind it."""
+        return (self.settling.promise.tgt_seq if self.settling else self.record.seq) + 1
+
+    @property
+    def can_settle(self) -> bool:
+        """Whether there is a payment that can be published now: no other settlement is under way."""
+        return (
+            self.settling is None
+            and self.best is not None
+            and self.best.promise.tgt_seq == self.next_seq
+            and self.pool.status is PoolStatus.OPEN
+        )
+
+    def least_amount(self, price: int, first_amount: int) -> int:
+        """Return the least total that pays for one more thing of this price."""
+        first = self.record.paid + first_amount if self.best is None else 0
+        return max(self.delivered + price, first)
+
+    def accept(self, payment: Payment, signer: bytes, caps: Caps) -> Book:
+        """Take a payment by `signer` into the book; raises Declined."""
+        promise = payment.promise
+        self._expect_ours(promise, signer)
+        if self.best is not None and payment == self.best:
+            return self
+        if promise.tgt_seq != self.next_seq:
+            raise Declined("WRONG_SEQUENCE", f"tgtSeq {self.next_seq}", promise.tgt_seq)
+        if promise.amount < self.promised:
+            raise Declined("PAYMENT_REQUIRED", f"a total of at least {self.promised}", promise.amount)
+        due = promise.amount - self.record.paid
+        if due > self.pool.remaining:
+            raise Declined("DEPOSIT_DRAINED", f"at most {self.pool.remaining} above what was paid", due)
+        if due > caps.limit(self.pool):
+            raise Declined("CAP_REACHED", f"at most {caps.limit(self.pool)} unsettled", due)
+        return replace(self, best=payment)
+
+    def deliver(self, price: int) -> Book:
+        """Note that something of this price was handed out."""
+        return replace(self, delivered=self.delivered + price)
+
+    def begin_settlement(self) -> Book:
+        """Note that a Settlement of the newest payment is about to be signed: its tgtSeq is spent from now on."""
+        if not self.can_settle:
+            raise ValueError("nothing to settle, or a settlement is under way")
+        return replace(self, settling=self.best)
+
+    def follow(self, pool: Pool, record: Target) -> Book:
+        """Go on to a newer committed state."""
+        done = self.settling is not None and record.seq >= self.settling.promise.tgt_seq
+        return replace(
+            self,
+            pool=pool,
+            record=record,
+            settling=None if done else self.settling,
+            delivered=max(self.delivered, record.paid),
+        )
+
+    def _expect_ours(self, promise: Promise, signer: bytes) -> None:
+        if promise.cptx_hash != self.cptx_hash or promise.target != self.target:
+            raise Declined("BAD_PAYMENT", "a payment from this pool to this cacher", f"0x{promise.target.hex()}")
+        if signer != self.pool.creator:
+            raise Declined("BAD_PAYMENT", f"a payment signed by 0x{self.pool.creator.hex()}", f"0x{signer.hex()}")
+        if self.pool.status is not PoolStatus.OPEN:
+            raise Declined("POOL_CLOSED", "an open pool", self.pool.status.name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePolicy:
+    """When a cacher settles without being asked.
+
+    Payees of about equal shares settle once each: early only at the cap, else when a viewer has gone quiet or time
+    runs out.
+    """
+
+    fee: int
+    """The fee of one settlement, in base units: nothing that is worth less is ever settled."""
+    worth_factor: int = 20
+    """Settle what has gone quiet only when it is at least this many times the fee."""
+    quiet_seconds: float = 30.0
+    """Without a payment for so long, a viewer has gone quiet."""
+    margin_blocks: int = 50
+    """With no more blocks left than this, everything that is worth its fee is settled."""
+
+    def reason(self, book: Book, caps: Caps, moment: Moment) -> str | None:
+        """Return why the book should be settled now, or None."""
+        left = book.pool.expires_at - moment.height - 1
+        if not book.can_settle or left <= 0 or book.unsettled <= self.fee:
+            return None
+        reasons = {
+            f"{left} blocks are left": left <= self.margin_blocks,
+            "shutting down": moment.is_closing,
+            "the cap is near": book.unsettled + moment.price > caps.limit(book.pool),
+            "the pool runs low": book.pool.remaining < book.unsettled + moment.price,
+            "the viewer has gone quiet": moment.quiet_seconds >= self.quiet_seconds
+            and book.unsettled >= self.worth_factor * self.fee,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a decision to settle depends on besides the book."""
+
+    height: int
+    """Of the newest block."""
+    price: int
+    """Of one more chunk, in base units."""
+    quiet_seconds: float
+    """Since the last payment."""
+    is_closing: bool = False
+    """Whether the cacher shuts down."""
