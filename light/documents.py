@@ -24,7 +24,7 @@ VERSION: Final = 1
 SEAL_KIND: Final = "authority"
 PATH_MAX: Final = 64
 """No tree of fewer than 2^64 leaves has a longer path."""
-_HEX = re.compile(r"0x(?:[0-9a-f]{2})*\Z", re.ASCII)
+_HEX = re.compile(r"0x[0-9a-f]*\Z", re.ASCII)
 _QUANTITY = re.compile(r"0x(?:0|[1-9a-f][0-9a-f]{0,15})\Z", re.ASCII)
 
 
@@ -284,8 +284,10 @@ def _quantity(value: object, name: str) -> int:
 
 
 def _bytes(value: object, name: str, length: int | None = None) -> bytes:
-    if not isinstance(value, str) or not _HEX.match(value) or (length is not None and len(value) != 2 + 2 * length):
-        raise _malformed(name, "lower-case 0x-hex" + (f" of {length} bytes" if length else ""))
+    if not isinstance(value, str) or not _HEX.match(value) or len(value) % 2:
+        raise _malformed(name, "lower-case 0x-hex of even length")
+    if length is not None and len(value) != 2 + 2 * length:
+        raise _malformed(name, f"lower-case 0x-hex of {length} bytes")
     return bytes.fromhex(value[2:])
 
 
