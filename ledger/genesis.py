@@ -39,6 +39,8 @@ _LIMITS: Final = {
     "maxBlockTransactions": (1, UINT64_LIMIT),
     "maxBlockBytes": (1, UINT64_LIMIT),
 }
+_BRACKETS_MAX: Final = 64
+"""Far more than the two objects of a genesis file."""
 _MEMBERS: Final = {*_LIMITS, "authority", "extra", "alloc"}
 
 
@@ -114,9 +116,12 @@ class Genesis:
 
 def parse_genesis(data: bytes) -> Genesis:
     """Return the genesis of a file's bytes; raises InvalidGenesis with what was expected."""
+    # A library may have raised the limit of recursion (py_ecc does), and then deep nesting kills the process.
+    if data.count(b"[") + data.count(b"{") > _BRACKETS_MAX:
+        raise InvalidGenesis(f"the genesis file is not JSON of at most {_BRACKETS_MAX} objects and arrays")
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidGenesis(f"the genesis file is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise InvalidGenesis("the genesis file must be a JSON object")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from ledger.records import Account, account_key
 from tests.model.reference import GENESIS_MEMBERS, Model, canonical_genesis
 from tests.model.small_chain import ALICE, AUTHORITY, BOB, DAVE, STATE_ROOT, genesis
 
+ROOT = Path(__file__).resolve().parents[3]
 SOMEBODY = "0x" + "ab" * 20
 UINT64_MAX, AMOUNT_MAX, DURATION_MAX, CHAIN_ID_MAX = 2**64 - 1, 2**128 - 1, 2**63 - 1, 4503599627370476
 RANGES = {
@@ -210,6 +214,21 @@ def test_file_is_a_json_object(data: bytes) -> None:
 )
 def test_other_bytes_are_not_json(data: bytes) -> None:
     refuse(data, "not JSON")
+
+
+def test_deep_nesting_is_survived_where_a_library_raised_the_limit_of_recursion() -> None:
+    program = (
+        "import sys; from ledger.errors import InvalidGenesis; from ledger.genesis import parse_genesis\n"
+        "sys.setrecursionlimit(1_000_000)\n"
+        "for deep in (b'[' * 10**6, b'{\"a\":' * 10**6, b'{\"alloc\":' + b'[' * 10**6):\n"
+        "    try: parse_genesis(deep)\n"
+        "    except InvalidGenesis as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("not JSON of at most 64") == 3
 
 
 def test_member_given_twice() -> None:
