@@ -12,11 +12,11 @@ UV_VERSION := 0.13.9
 RUNTIME := $(VENV)/.runtime-installed
 COMMAND := $(VENV)/.command-installed
 TESTING := $(VENV)/.test-installed
-ORACLES := tests/js/node_modules/.installed
+ORACLES := tests/js/node_modules/.installed clients/js/node_modules/.installed
 PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-test devnet demo test bench bench-quick docs lint types fmt lock clean
+.PHONY: help venv venv-test devnet demo test gate bench bench-quick docs lint types fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,10 +44,10 @@ $(TESTING): $(RUNTIME) requirements/test.txt
 	@touch $@
 
 # Without npm, or where it fails, the tests that need it say so and are skipped.
-$(ORACLES): tests/js/package-lock.json
+$(ORACLES): %/node_modules/.installed: %/package-lock.json
 	@if command -v npm >/dev/null; then \
-	    cd tests/js && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null \
-	    && touch node_modules/.installed || echo "npm ci failed in tests/js"; \
+	    cd $* && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null \
+	    && touch node_modules/.installed || echo "npm ci failed in $*"; \
 	fi
 
 devnet: venv ## a local chain with funded accounts; ARGS="--help" for its options
@@ -61,6 +61,9 @@ test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to 
 
 vectors: venv-test ## make tests/vectors/*.json anew
 	@$(RUN)/python -m tests.vectors.generate
+
+gate: venv-test $(ORACLES) ## attacks and searches too long for every day, with their figures
+	@$(RUN)/pytest -n $(workers) --dist load --max-worker-restart 0 -m gate -rP $(if $(k),-k "$(k)") $(ARGS)
 
 bench: venv ## measure the state tree at a million keys; ARGS="--help" for its options
 	@$(RUN)/python -m benchmarks.state_tree $(ARGS)
@@ -92,9 +95,11 @@ lock: ## renew requirements/*.txt and tests/js/package-lock.json
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    --group build --group test --constraint requirements/runtime.txt \
 	    --output-file requirements/test.txt pyproject.toml
-	@cd tests/js && npm install --silent --package-lock-only --ignore-scripts --no-audit --no-fund
-	@node tests/js/strip_lock.mjs
+	@for folder in tests/js clients/js; do \
+	    (cd $$folder && npm install --silent --package-lock-only --ignore-scripts --no-audit --no-fund) || exit 1; \
+	done
+	@node tests/js/strip_lock.mjs tests/js/package-lock.json clients/js/package-lock.json
 
 clean: ## remove what make made (.venv, node_modules, caches)
-	@rm -rf $(VENV) build tests/js/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build tests/js/node_modules clients/js/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
