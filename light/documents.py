@@ -307,7 +307,8 @@ def _object(value: object, name: str) -> dict[str, Any]:
 def _expect_members(found: dict[str, Any], *names: str) -> None:
     expected = {"version", "kind", "sealKind", "chainId", "genesisHash", *names}
     if found.keys() != expected:
-        missing, unknown = sorted(expected - found.keys()), sorted(found.keys() - expected)
+        # The names of unknown members are a stranger's: shown in ASCII, whatever they are.
+        missing, unknown = sorted(expected - found.keys()), sorted(ascii(name) for name in found.keys() - expected)
         raise ProofRefused(
             "MALFORMED", f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
         )

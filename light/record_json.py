@@ -17,7 +17,10 @@ def record_json(key: bytes, record: bytes) -> Json:
         case b"a":
             return account_json(key[1:], Account.decode(record))
         case b"p":
-            return pool_json(key[1:], Pool.decode(record))
+            pool = Pool.decode(record)
+            if pool.spent > pool.deposit:
+                raise ValueError(f"a pool of {pool.deposit} has spent {pool.spent}")
+            return pool_json(key[1:], pool)
         case b"t":
             return target_json(key[1:33], key[33:], Target.decode(record))
         case _:
