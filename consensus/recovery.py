@@ -52,6 +52,8 @@ def recover(chain: Chain, record: SigningRecord, decode: Decode, seal: Seal | No
         return 0
     _expect_head(chain, blocks)
     missing = [block for block in blocks if block.header.height > head]
+    if seal is None and any(block.seal is None for block in missing):
+        raise RecordConflict("a block was signed and not committed: start the node with its key, which finishes it")
     if missing:
         chain.commit(_execute(chain, missing, decode, seal))
     return len(missing)

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from storage import leveldb, signing_record
 from storage.chain_store import create_chain
 from storage.directory import sync_directory
 from storage.kv import StorageRefused
+
+from .private_files import write_new
 
 GENESIS_FILE: Final = "genesis.json"
 CHAIN_DIRECTORY: Final = "chain"
@@ -95,23 +96,14 @@ def _build(path: Path, genesis: Genesis, keystore: bytes | None) -> Path:
     path.mkdir(mode=0o700)
     directory = DataDirectory(path)
     text = json.dumps(genesis.to_json(), indent=2, sort_keys=True) + "\n"
-    _write_private(directory.genesis, text.encode())
+    write_new(directory.genesis, text.encode())
     if keystore is not None:
-        _write_private(directory.key, keystore)
+        write_new(directory.key, keystore)
     signing_record.create(directory.record).close()
     store = create_chain(leveldb.create(directory.chain), genesis)
     store.close()
     sync_directory(path)
     return path
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a new file for its owner only, and sync it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _beside(path: Path, what: str) -> Path:

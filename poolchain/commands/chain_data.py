@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ import click
 
 from consensus.recovery import import_block
 from ledger.errors import InvalidBlock
+from ledger.genesis import parse_genesis
 from poolchain.chain_file import read_blocks, read_genesis, write_chain
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
+from poolchain.devnet import devnet_keys
+from poolchain.failure import BadArgument, Failure
+from poolchain.integrity import NotOneChain
 from poolchain.opening import OpenChain, open_chain
 from poolchain.replay import verify_chain
 from txtypes.table import decode
 
-from .options import NodeProblem, directory_option, json_option, problems
+from .options import directory_option, json_option, problems
 
 
 @click.command("export", epilog=examples("poolchain export chain.jsonl"))
@@ -26,11 +31,12 @@ from .options import NodeProblem, directory_option, json_option, problems
 @json_option
 def export_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
     """Write a stopped node's whole chain to FILE (- for standard output)."""
-    with problems(), open_chain(DataDirectory(data_dir), None) as opened:
+    with problems(), _open(data_dir) as opened:
         view = opened.store.view()
         blocks = (view.block_bytes(height) for height in range(1, view.height + 1))
         count = write_chain(file, opened.genesis, blocks)
-    click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=True)
+    # The chain itself may be what is written to standard output.
+    click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=file.name == "-")
 
 
 @click.command("import", epilog=examples("poolchain import chain.jsonl --data-dir copy"))
@@ -46,9 +52,9 @@ def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
         genesis = read_genesis(file)
         if not DataDirectory(data_dir).exists():
             create(data_dir, genesis)
-        with open_chain(DataDirectory(data_dir), None) as opened:
+        with _open(data_dir) as opened:
             if opened.genesis != genesis:
-                raise click.UsageError(f"the file is of another chain than {data_dir}")
+                raise BadArgument(f"the file is of another chain than {data_dir}", reason="WRONG_CHAIN")
             count = _import_blocks(opened, file)
             height = opened.chain.tip.header.height
     answer = {"imported": count, "height": hex(height)}
@@ -60,10 +66,13 @@ def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
 @json_option
 def verify_command(*, data_dir: Path, as_json: bool) -> None:
     """Execute a stopped node's chain again from genesis and compare everything that is stored."""
-    with problems(), open_chain(DataDirectory(data_dir), None) as opened:
+    with problems(), _open(data_dir) as opened:
         view = opened.store.view()
         with click.progressbar(length=view.height, label="Verifying", hidden=as_json) as bar:
-            verify_chain(view, opened.genesis, data_dir, lambda _done, _total: bar.update(1))
+            try:
+                verify_chain(view, opened.genesis, data_dir, lambda _done, _total: bar.update(1))
+            except NotOneChain as error:
+                raise Failure(str(error), reason="DAMAGED_CHAIN") from error
         head = view.tip()
     answer = {"valid": True, "height": hex(view.height), "head": "0x" + head.hash.hex()}
     click.echo(
@@ -73,16 +82,25 @@ def verify_command(*, data_dir: Path, as_json: bool) -> None:
     )
 
 
+def _open(data_dir: Path) -> AbstractContextManager[OpenChain]:
+    """Open a chain, a devnet's with its public key: a block that a crash left signed can be finished then."""
+    directory, keys = DataDirectory(data_dir), devnet_keys()
+    is_devnet = directory.exists() and parse_genesis(directory.genesis.read_bytes()).authority == keys.authority.address
+    return open_chain(directory, keys.authority if is_devnet else None)
+
+
 def _import_blocks(opened: OpenChain, file: Any) -> int:
     count = 0
     for block in read_blocks(file):
         if block.header.height <= opened.chain.tip.header.height:
             if opened.store.view().height_of(block.header.hash()) is None:
-                raise NodeProblem(f"block {block.header.height} of the file is not the one of this chain")
+                raise Failure(
+                    f"block {block.header.height} of the file is not the one of this chain", reason="WRONG_BLOCK"
+                )
             continue
         try:
             import_block(opened.chain, opened.record, block, lambda raws: [decode(raw, opened.domain) for raw in raws])
         except InvalidBlock as error:
-            raise NodeProblem(f"block {block.header.height} is not valid: {error}") from error
+            raise Failure(f"block {block.header.height} is not valid: {error}", reason=error.reason) from error
         count += 1
     return count

@@ -13,6 +13,7 @@ from poolchain.block_maker import ON_TRANSACTION
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create, replace
 from poolchain.devnet import BALANCE_TOKENS, CHAIN_ID, MNEMONIC, TOKEN, DevnetKeys, devnet_genesis, devnet_keys
+from poolchain.failure import BadArgument
 from poolchain.opening import OpenChain, open_chain
 from poolchain.running import NodeSettings
 from rpc.ports import Sealing
@@ -55,7 +56,7 @@ def devnet_command(
 
 
 def _reset_devnet(directory: DataDirectory, keys: DevnetKeys, chain_id: int | None) -> None:
-    with open_chain(directory, None) as opened:
+    with open_chain(directory, keys.authority) as opened:
         former = opened.domain.genesis_hash
         kept_id = opened.genesis.chain_id
     replace(directory, devnet_genesis(keys, chain_id or kept_id, extra=former))
@@ -63,11 +64,12 @@ def _reset_devnet(directory: DataDirectory, keys: DevnetKeys, chain_id: int | No
 
 def _expect_devnet(opened: OpenChain, keys: DevnetKeys, chain_id: int | None) -> None:
     if opened.genesis.authority != keys.authority.address:
-        raise click.UsageError("this data directory is not a devnet's; run 'poolchain start' on it")
+        raise BadArgument("this data directory is not a devnet's; run 'poolchain start' on it", reason="NOT_A_DEVNET")
     if chain_id not in (None, opened.genesis.chain_id):
-        raise click.UsageError(
+        raise BadArgument(
             f"this devnet has chain id {opened.genesis.chain_id}: "
-            "add --reset to begin another, or choose another --data-dir"
+            "add --reset to begin another, or choose another --data-dir",
+            reason="WRONG_CHAIN",
         )
 
 

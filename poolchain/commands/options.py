@@ -14,6 +14,7 @@ from ledger.errors import InvalidGenesis
 from poolchain.authority_key import BadKeyFile
 from poolchain.block_maker import MANUAL, ON_TRANSACTION
 from poolchain.chain_file import BadChainFile
+from poolchain.failure import BadArgument, Unavailable
 from poolchain.home import home
 from poolchain.http_server import CannotListen
 from poolchain.integrity import NotOneChain
@@ -25,21 +26,21 @@ DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8545
 
 
-class NodeProblem(click.ClickException):
-    """The node's data or disk is in the way: one sentence, exit status 3."""
-
-    exit_code = 3
-
-
 @contextmanager
 def problems() -> Iterator[None]:
     """Turn what can go wrong with a data directory into one sentence and an exit status."""
     try:
         yield
-    except (StorageError, NotOneChain, RecordConflict, NodeFailed, CannotListen, OSError) as error:
-        raise NodeProblem(str(error)) from error
+    except NotOneChain as error:
+        raise Unavailable(str(error), reason="DAMAGED_CHAIN") from error
+    except RecordConflict as error:
+        raise Unavailable(str(error), reason="SIGNING_RECORD") from error
+    except CannotListen as error:
+        raise Unavailable(str(error), reason="CANNOT_LISTEN") from error
+    except (StorageError, NodeFailed, OSError) as error:
+        raise Unavailable(str(error), reason="STORAGE") from error
     except (BadKeyFile, BadChainFile, InvalidGenesis) as error:
-        raise click.UsageError(str(error)) from error
+        raise BadArgument(str(error), reason="BAD_FILE") from error
 
 
 class SealMode(click.ParamType[Sealing]):
