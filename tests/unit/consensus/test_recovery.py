@@ -278,7 +278,7 @@ def test_without_the_key_an_unsealed_block_is_not_finished(data: Survivors) -> N
     node = data.start()
     node.writes[1] = Fault(Crash())
     _crash(node, busy_block)
-    _conflict(data, "WRONG_SEAL", has_key=False)
+    _conflict(data, "start the node with its key", has_key=False)
     assert data.restart() == 1
 
 
