@@ -154,6 +154,15 @@ def test_smaller_transaction_may_still_fit() -> None:
     bench.accept(bench.transfer(ALICE_KEY, BOB, 1))
 
 
+@pytest.mark.parametrize(("fee", "accepted"), [(9, False), (10, True)])
+def test_stated_fee_is_at_least_the_minimum(bench: Workbench, fee: int, accepted: bool) -> None:
+    raw = bench.transfer(ALICE_KEY, BOB, 1, fee=fee)
+    if accepted:
+        bench.accept(raw)
+    else:
+        bench.refuse(raw, "FEE_TOO_LOW")
+
+
 def test_refused_transaction_takes_no_room() -> None:
     bench = Workbench(maxBlockTransactions="0x1", maxBlockBytes=hex(194))
     for _ in range(3):
