@@ -61,6 +61,7 @@ test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to 
 
 vectors: venv-test ## make tests/vectors/*.json anew
 	@$(RUN)/python -m tests.vectors.generate
+	@$(RUN)/python -m tests.vectors.generate_proofs
 
 gate: venv-test $(ORACLES) ## attacks and searches too long for every day, with their figures
 	@$(RUN)/pytest -n $(workers) --dist load --max-worker-restart 0 -m gate -rP $(if $(k),-k "$(k)") $(ARGS)

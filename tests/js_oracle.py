@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).parent / "js"
+CLIENT = FOLDER.parent.parent / "clients" / "js"
+"""Our own verifier, which an oracle's script runs."""
 TIMEOUT_S = 120
 
 
@@ -29,8 +31,9 @@ def ask_node(script: str, question: object) -> Any:
     node = shutil.which("node")
     if node is None:
         return _give_up("Node.js is not installed")
-    if not (FOLDER / "node_modules").is_dir():
-        return _give_up("the packages of tests/js are not installed (npm ci)")
+    for folder in (FOLDER, CLIENT):
+        if not (folder / "node_modules").is_dir():
+            return _give_up(f"the packages of {folder.parent.name}/js are not installed (npm ci)")
     done = subprocess.run(
         [node, script],
         cwd=FOLDER,
