@@ -34,8 +34,8 @@ FORMAT = """
     kind text: input.text is the bytes of a file with a document.
 
     error is the reason of the refusal: MALFORMED, WRONG_CHAIN, WRONG_AUTHORITY, WRONG_SEAL, WRONG_HASH,
-    WRONG_INCLUSION, WRONG_HISTORY, WRONG_CONSISTENCY, WRONG_STATE or WRONG_EQUIVOCATION. Each damaged document has one fault; the first
-    check that fails, in the order of section 9, names it.
+    WRONG_INCLUSION, WRONG_HISTORY, WRONG_CONSISTENCY, WRONG_STATE or WRONG_EQUIVOCATION. Each damaged document has one
+    fault; the first check that fails, in the order of section 9, names it.
 """
 
 
