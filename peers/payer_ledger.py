@@ -4,12 +4,15 @@ One file and one lock for each pool, over all targets. A new total is on disk be
 overstate what was promised and never understate it; a second process cannot open the file. The sum of the highest
 totals ever promised never exceeds the deposit, and with that no order of settlements can overspend the pool.
 
-The file is lines of text behind a header line: `target tgtSeq total checksum`, appended and synced. A total may be
-reserved ahead of what is signed, so that one sync serves many payments.
+The file is lines of text behind a header line: `target tgtSeq total checksum`, appended and synced; a target's last
+line counts. A total may be reserved ahead of what is signed, so that one sync serves many payments; what was reserved
+and certainly not signed can be given free again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import zlib
@@ -39,6 +42,8 @@ class _Line:
     signed: int = 0
     """The highest total that was handed out to be signed since the file was opened, at least what was before."""
     tgt_seq: int = 1
+    signed_max: int = 0
+    """The highest total that may ever have been signed: below `reserved` only where this process knows it."""
 
 
 class PayerLedger:
@@ -53,6 +58,7 @@ class PayerLedger:
         self._deposit = deposit
         self._reserve_ahead = reserve_ahead
         self._lines: dict[bytes, _Line] = {}
+        self._is_broken = False
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -63,7 +69,7 @@ class PayerLedger:
         except BlockingIOError as error:
             os.close(self._file)
             raise LedgerRefused(f"{path} is in use: another process pays from this pool") from error
-        except LedgerRefused:
+        except (LedgerRefused, OSError):
             os.close(self._file)
             raise
 
@@ -85,6 +91,10 @@ class PayerLedger:
         """What can still be promised, in base units."""
         return self._deposit - self.promised
 
+    def may_have_promised(self, target: bytes) -> bool:
+        """Tell whether a target may hold a payment from this pool."""
+        return target in self._lines
+
     def total(self, target: bytes) -> int:
         """Return the highest total that is known to have been promised to a target."""
         line = self._lines.get(target)
@@ -101,20 +111,32 @@ class PayerLedger:
         """Return the promise of a total to a target, which may be signed now: it is on disk.
 
         The same or a lower total than before gives the promise of the earlier total: on any doubt the same payment is
-        sent again. Raises DepositExhausted and changes nothing then.
+        sent again. Raises DepositExhausted, and changes nothing then; OSError, and nothing can be promised any more.
         """
         line = self._lines.get(target) or _Line()
         total = max(total, line.signed)
+        if total > line.reserved and total - line.reserved > self.left:
+            self.release()
         if total > line.reserved:
             self._reserve(target, line, total, max(tgt_seq, line.tgt_seq))
         elif tgt_seq > line.tgt_seq:
             self._reserve(target, line, line.reserved, tgt_seq)
-        line.signed = total
+        line.signed, line.signed_max = total, max(total, line.signed_max)
         return Promise(target, total, cptx_hash, max(tgt_seq, line.tgt_seq))
 
+    def release(self) -> None:
+        """Free what was reserved and certainly not signed."""
+        for target, line in self._lines.items():
+            if line.signed_max < line.reserved:
+                self._append(f"{target.hex()} {line.tgt_seq} {line.signed_max}")
+                line.reserved = line.signed_max
+
     def close(self) -> None:
-        """Give the lock up; what is on disk stays."""
+        """Free what was not signed, and give the lock up."""
         if self._file >= 0:
+            if not self._is_broken:
+                with contextlib.suppress(OSError):
+                    self.release()
             os.close(self._file)
             self._file = -1
 
@@ -129,10 +151,15 @@ class PayerLedger:
         self._lines[target] = line
 
     def _append(self, text: str) -> None:
+        """Write a line and wait for the disk; after a failure nobody knows what is there, and nothing goes on."""
+        if self._is_broken:
+            raise OSError(errno.EIO, "the ledger could not be written before")
         data = f"{text} {zlib.crc32(text.encode()):08x}\n".encode()
+        self._is_broken = True
         if os.write(self._file, data) != len(data):
-            raise OSError("the ledger was not written whole: the disk is full")
+            raise OSError(errno.ENOSPC, "the ledger was not written whole")
         os.fdatasync(self._file)
+        self._is_broken = False
 
     def _load(self, path: Path, chain: str) -> None:
         """Read what was promised; a torn last line was never answered for and is cut off."""
@@ -152,7 +179,7 @@ class PayerLedger:
             target, tgt_seq, total = text.split(" ")
             line = self._lines.setdefault(bytes.fromhex(target), _Line())
             # All that was reserved may have been signed; how much of it was, the target's last payment shows.
-            line.reserved = max(line.reserved, int(total))
+            line.reserved = line.signed_max = int(total)
             line.tgt_seq = max(line.tgt_seq, int(tgt_seq))
 
     @staticmethod
