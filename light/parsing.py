@@ -10,6 +10,8 @@ from .errors import ProofRefused
 
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 """Far more than the largest document has."""
+BRACKETS_MAX: Final = 64
+"""Objects and arrays in a document; the largest has ten."""
 
 
 def parse_document(data: bytes) -> Document:
@@ -26,6 +28,9 @@ def parse_json(data: bytes) -> object:
     """Return the value of a JSON text in UTF-8 without repeated members, fractions or NaN; raises ProofRefused."""
     if len(data) > DOCUMENT_BYTES_MAX:
         raise ProofRefused("MALFORMED", f"expected at most {DOCUMENT_BYTES_MAX} bytes, given {len(data)}")
+    # Python's parser recurses, and a raised limit of recursion would let it break the stack.
+    if data.count(b"[") + data.count(b"{") > BRACKETS_MAX:
+        raise ProofRefused("MALFORMED", f"expected at most {BRACKETS_MAX} objects and arrays")
     try:
         return json.loads(
             data.decode("utf-8"), object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number
