@@ -94,7 +94,7 @@ def header_file() -> VectorFile:
         cases.append(invalid("header", name, {"headerBytes": text(spoilt)}, "MALFORMED", LENGTH))
     return VectorFile(
         "headers",
-        "Block headers: ten words, and their hash, the block's (protocol section 5).",
+        "Block headers: ten words, and their hash, the block's (section 6).",
         paragraphs(
             """
             kind header: expected.header is what input.headerBytes say; encoding it gives the bytes back. hash is
@@ -126,7 +126,7 @@ def receipt_file() -> VectorFile:
     cases += [invalid("receipt", name, {"receiptBytes": text(bad)}, "MALFORMED", why) for name, bad, why in spoilt]
     return VectorFile(
         "receipts",
-        "Receipts: seven words, the leaves of the receiptsRoot (protocol section 5).",
+        "Receipts: seven words, the leaves of the receiptsRoot (section 6).",
         paragraphs(
             """
             kind receipt: expected.receipt is what input.receiptBytes say; encoding it gives the bytes back.

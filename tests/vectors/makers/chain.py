@@ -100,7 +100,7 @@ def chain_files() -> list[VectorFile]:
 
                 kind refusedTransaction: input.raw at the height input.height, after the expiries and after the
                 first input.index transactions of that block (the next block case). error is the first failure in
-                the order of protocol section 6; nothing may change. ALREADY_COMMITTED is known by the hash.
+                the order of sections 7 and 5; nothing may change. ALREADY_COMMITTED is known by the hash.
 
                 kind refusedBlock: in the place of the block case of that height, which comes later in the file.
                 Each has one fault and the authority's seal (unless the seal is the fault).

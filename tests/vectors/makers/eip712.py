@@ -98,7 +98,7 @@ def eip712_files() -> list[VectorFile]:
     return [
         VectorFile(
             "eip712",
-            "What is signed: type strings, type hashes, domain separators and digests of EIP-712 (protocol section 2).",
+            "What is signed: type strings, type hashes, domain separators and digests of EIP-712 (section 2).",
             paragraphs(
                 """
                 kind type: expected.encodeType is the string whose Keccak-256 is expected.typeHash.

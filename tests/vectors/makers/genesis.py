@@ -40,7 +40,7 @@ Members = dict[str, Any]
 
 
 def devnet(**changes: object) -> Members:
-    """The devnet's genesis, in protocol section 5's words."""
+    """The devnet's genesis, in the protocol's words."""
     alloc = {text(address_of(derive(MNEMONIC, index))): hex(10_000 * TOKEN) for index in range(10)}
     members: Members = {
         "chainId": hex(20487),
@@ -85,7 +85,7 @@ def genesis_files() -> list[VectorFile]:
     return [
         VectorFile(
             "genesis",
-            "Genesis files: canonical bytes, block 0 and the genesis hash (protocol section 5); the devnet's too.",
+            "Genesis files: canonical bytes, block 0 and the genesis hash (section 6); the devnet's too.",
             paragraphs(
                 """
                 kind genesis: input.file is the text of the file (where it is not UTF-8, input.fileBytes are its

@@ -54,7 +54,7 @@ def hashes() -> VectorFile:
                 cases.append(invalid("digest", named, {**given, "digest": text(digest)}, "WRONG_HASH", why))
     return VectorFile(
         "hashes",
-        "The two hash functions: Keccak-256 for identities, SHA-256 for Merkle trees (protocol section 1).",
+        "The two hash functions: Keccak-256 for identities, SHA-256 for Merkle trees (section 1).",
         paragraphs(
             """
             kind digest: input.hash is keccak256 or sha256; expected.digest is the hash of the bytes input.message.
@@ -92,7 +92,7 @@ def keys() -> VectorFile:
         cases.append(invalid("key", name, {"secret": text(secret)}, "INVALID_KEY", why))
     return VectorFile(
         "keys",
-        "Private keys, their public keys and addresses; the devnet's accounts (protocol sections 1 and 5).",
+        "Private keys, their public keys and addresses; the devnet's accounts (sections 1 and 6).",
         paragraphs(
             """
             kind key: publicKey is the uncompressed key, x || y, without the byte 04; the address is the last 20

@@ -55,7 +55,7 @@ def signature_files() -> list[VectorFile]:
     return [
         VectorFile(
             "signatures",
-            "Recoverable secp256k1 signatures of 65 bytes, r || s || v, in exactly one form (protocol section 1).",
+            "Recoverable secp256k1 signatures of 65 bytes, r || s || v, in exactly one form (section 1).",
             paragraphs(
                 """
                 kind recover: expected.address is whose signature of the 32-byte input.digest this is. A valid form
@@ -158,7 +158,7 @@ def seal_files() -> list[VectorFile]:
     return [
         VectorFile(
             "seals",
-            "Seals: the authority's EIP-712 signature of Seal(blockHash) in its chain's domain (protocol section 5).",
+            "Seals: the authority's EIP-712 signature of Seal(blockHash) in its chain's domain (section 6).",
             paragraphs(
                 """
                 kind seal: input has the domain (chainId and salt, the genesis hash), the block's hash, the 20 bytes

@@ -94,7 +94,7 @@ def transaction_files() -> list[VectorFile]:
     return [
         VectorFile(
             "transactions",
-            "Transactions on the wire: bytes, fields, hash and signers (protocol section 3).",
+            "Transactions on the wire: bytes, fields, hash and signers (section 3).",
             paragraphs(
                 """
                 kind transaction: input has the domain (chainId and salt, the genesis hash) and the raw bytes.

@@ -30,7 +30,7 @@ def word_files() -> list[VectorFile]:
     return [
         VectorFile(
             "words",
-            "ABI words: 32 bytes, big-endian, each value with exactly one encoding (protocol section 1).",
+            "ABI words: 32 bytes, big-endian, each value with exactly one encoding (section 1).",
             paragraphs(
                 """
                 kind word: input.type is uint64, amount (below 2^128), address or bytes32; input.word the 32 bytes;
