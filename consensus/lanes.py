@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ledger.errors import Refusal
 from ledger.records import Pool, pool_key
-from ledger.state import StateReader
+from ledger.state import State, StateReader
 from ledger.transaction import AnyTransaction, Context, Lane
 
 from .fee_order import FeeOrder
@@ -83,8 +83,8 @@ class Lanes:
         """Judge a transaction in its place, or behind all others of its lane; raises Refusal. Changes nothing."""
         lane = transaction.kind.lane(transaction)
         queue = self._queues.get(lane.key)
-        state = self._behind(lane, queue.before(lane.position) if queue else None)
-        return judged(transaction, lane, arrival, state, self.context)
+        scratch = self._scratch(lane, queue.before(lane.position) if queue else None)
+        return judged(transaction, lane, arrival, scratch, self.context)
 
     def append(self, pending: Pending) -> None:
         """Put a transaction that was judged there behind the others of its lane."""
@@ -138,17 +138,17 @@ class Lanes:
                 if all(cptx_hash in taken for cptx_hash in queue.lane.pools if cptx_hash in self.by_hash):
                     yield queue.entries[0]
 
-    def _behind(self, lane: Lane, previous: Pending | None) -> StateReader:
-        """Return the state behind an entry, or the one that a lane begins on: with the pending pools it draws on."""
+    def _scratch(self, lane: Lane, previous: Pending | None) -> State:
+        """Return a scratch state behind an entry, or the one that a lane begins on: with the pending pools it needs."""
         if previous is not None:
-            return WithPending(self._state, dict(zip(previous.lane.watches, previous.after, strict=True)))
+            return State(WithPending(self._state, dict(zip(previous.lane.watches, previous.after, strict=True))))
         creations = filter(None, map(self.by_hash.get, lane.pools))
         records = {
             pool_key(creation.hash): _created_at(creation.pool, self.context.height)
             for creation in creations
             if creation.pool is not None
         }
-        return WithPending(self._state, records) if records else self._state
+        return State(WithPending(self._state, records) if records else self._state)
 
     def _advance(self, queue: Queue, committed: Collection[bytes]) -> bool:
         """Take the committed transactions off the front of a lane, if they did exactly what was foreseen.
@@ -171,12 +171,13 @@ class Lanes:
     def _judge_again(self, queue: Queue, entries: Iterable[Pending]) -> list[Dropped]:
         """Judge transactions behind those that a lane has; return those that break a rule now."""
         drops: list[Dropped] = []
+        scratch = self._scratch(queue.lane, queue.entries[-1] if queue.entries else None)
         for entry in entries:
-            state = self._behind(entry.lane, queue.entries[-1] if queue.entries else None)
             try:
-                again = judged(entry.transaction, entry.lane, entry.arrival, state, self.context)
+                again = judged(entry.transaction, entry.lane, entry.arrival, scratch, self.context)
                 drops += self._outbid(again)
             except Refusal as refusal:
+                # A double spend that was outbid is in the scratch state: whatever follows it goes anyway.
                 drops.append(Dropped(entry.transaction, refusal))
             else:
                 self._push(queue, again)

@@ -149,6 +149,8 @@ class Mempool:
 
     def _remember(self, drops: list[Dropped]) -> list[Dropped]:
         for drop in drops:
+            # A traceback holds the state that was judged on, and that a snapshot of the database.
+            drop.refusal.with_traceback(None)
             self._drops[drop.transaction.hash] = drop
         while len(self._drops) > REMEMBERED_DROPS:
             self._drops.popitem(last=False)

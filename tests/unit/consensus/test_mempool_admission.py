@@ -82,6 +82,14 @@ def test_a_settlement_may_take_its_fee_from_what_earlier_ones_pay(world: World) 
     world.refuse(world.pay(CAROL_KEY, pool, 71, seq=3, fee=11), "INSUFFICIENT_BALANCE")
 
 
+def test_an_account_that_a_settlement_would_empty_is_empty_for_the_next(world: World) -> None:
+    world.mine(world.transfer(ALICE_KEY, 0, to=CAROL, amount=5))
+    pool = world.pool(1)
+    world.add(world.pay(CAROL_KEY, pool, 5, fee=10))
+    world.refuse(world.pay(CAROL_KEY, pool, 10, 2, fee=10), "INSUFFICIENT_BALANCE")
+    world.add(world.pay(CAROL_KEY, pool, 15, 2, fee=10))
+
+
 def test_a_settlement_does_not_see_what_its_target_sends_or_settles_elsewhere(world: World) -> None:
     pool = world.pool()
     other = world.pool(nonce=1, duration=11)

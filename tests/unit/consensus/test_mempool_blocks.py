@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from ledger.records import pool_key
@@ -152,6 +155,14 @@ def test_settlements_go_before_their_pool_expires(world: World) -> None:
     assert world.height == 4
 
 
+def test_settlements_go_with_their_pool_also_when_all_went_as_foreseen(world: World) -> None:
+    pool = world.pool(duration=3)
+    sent = [world.pay(BOB_KEY, pool, 100 * seq, seq) for seq in (1, 2, 3)]
+    world.add(*sent)
+    assert world.mine(sent[0]) == []
+    assert reasons(world.mine(sent[1])) == {sent[2].hash: "POOL_EXPIRED"}
+
+
 def test_settlements_of_a_pool_that_waits_to_be_closed_have_gone(world: World) -> None:
     """Two expiries in one block: the third pool is open for one block more, and still takes nothing."""
     creations = [world.create(nonce, duration=2) for nonce in range(3)]
@@ -217,6 +228,18 @@ def test_indexes_hold_what_waits_and_nothing_more(world: World) -> None:
     world.add(world.pay(BOB_KEY, pool, 400, 21))
     assert index.watching(pool_key(pool)) != []
     assert len(index) == 3 + 2
+
+
+def test_the_memory_of_what_was_dropped_holds_no_former_state(world: World) -> None:
+    waiting = world.transfer(ALICE_KEY, 0)
+    world.add(waiting)
+    former = weakref.ref(world.store.view())
+    assert len(world.mine(world.transfer(ALICE_KEY, 0, to=DAVE))) == 1
+    at_the_drop = weakref.ref(world.store.view())
+    world.mine_empty(1)
+    gc.collect()
+    assert world.mempool.dropped(waiting.hash) is not None
+    assert (former(), at_the_drop()) == (None, None)
 
 
 def test_a_block_that_concerns_nobody_drops_nobody(world: World) -> None:

@@ -214,9 +214,10 @@ def test_a_database_that_lost_its_last_group_gets_it_back(data: Survivors, act: 
     assert data.disk.contents() == after
 
 
-def test_an_older_database_is_noticed(data: Survivors) -> None:
-    data.run(busy_block).run(empty_group).run(empty_group)
-    data.disk.lose_batches(2)
+@pytest.mark.parametrize("lost", [2, 3])
+def test_an_older_database_is_noticed(data: Survivors, lost: int) -> None:
+    data.run(empty_group).run(busy_block).run(busy_block)
+    data.disk.lose_batches(lost)
     _conflict(data, "the database is older than the signing record")
 
 
