@@ -33,11 +33,13 @@ class Caps:
     """Absolute, in base units."""
     share_of_deposit: tuple[int, int] = (1, 2)
     """Numerator and denominator: by default half, so that n payees of about equal shares settle once each."""
+    least: int = 0
+    """The first payment: a cap below it would sell nothing from a small pool."""
 
     def limit(self, pool: Pool) -> int:
         """Return the most that may stand unsettled in a pool, in base units."""
         numerator, denominator = self.share_of_deposit
-        return min(self.unsettled_max, pool.deposit * numerator // denominator)
+        return max(self.least, min(self.unsettled_max, pool.deposit * numerator // denominator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,16 @@ class Book:
     """The pool's record in the newest committed state."""
     record: Target
     """The target's own record in the newest committed state: settlements and their total."""
+    height: int = 0
+    """Of the block after which the two records were proven."""
     best: Payment | None = None
     """The newest payment, which replaces all older ones."""
     settling: Payment | None = None
     """The payment that a signed Settlement publishes, until that is committed."""
+    settling_fee: int = 0
+    """What that Settlement offers to the authority, in base units."""
+    evidence: Payment | None = None
+    """A payment beyond what remained, for which nothing was delivered: it proves the creator's double spend."""
     delivered: int = 0
     """The total price of what was delivered, `paid` included: what the next payment builds on."""
 
@@ -73,14 +81,45 @@ class Book:
         return (self.settling.promise.tgt_seq if self.settling else self.record.seq) + 1
 
     @property
-    def can_settle(self) -> bool:
-        """Whether there is a payment that can be published now: no other settlement is under way."""
-        return (
-            self.settling is None
-            and self.best is not None
-            and self.best.promise.tgt_seq == self.next_seq
-            and self.pool.status is PoolStatus.OPEN
-        )
+    def is_open(self) -> bool:
+        """Whether the pool can still pay, as far as the newest state says."""
+        return self.pool.status is PoolStatus.OPEN
+
+    @property
+    def blocks_left(self) -> int:
+        """How many blocks after `height` can still hold a settlement."""
+        return max(0, self.pool.expires_at - self.height - 1)
+
+    @property
+    def publishable(self) -> Payment | None:
+        """The payment that could be published now: none while another settlement is under way."""
+        if self.settling is not None or not self.is_open:
+            return None
+        if (
+            self.evidence is not None
+            and self.evidence.promise.tgt_seq == self.next_seq
+            and self._overspends(self.evidence)
+        ):
+            return self.evidence
+        return self.best if self.best is not None and self.best.promise.tgt_seq == self.next_seq else None
+
+    @property
+    def proves_double_spend(self) -> bool:
+        """Whether publishing would slash the pool: less remains than was promised."""
+        return self.publishable is not None and self._overspends(self.publishable)
+
+    def gain(self, fee: int, reward: int) -> int:
+        """Return what the target would have from publishing now at this fee: negative if it would pay to do so.
+
+        `reward` is the genesis reward; what a double spend pays is protocol.md's rule for the slash.
+        """
+        payment = self.publishable
+        if payment is None:
+            return 0
+        if self._overspends(payment):
+            rewarded = min(fee + reward, self.pool.collateral - self.pool.deposit - 1)
+            return max(0, self.pool.remaining + rewarded - fee)
+        return payment.promise.amount - self.record.paid - fee
 
     def least_amount(self, price: int, first_amount: int) -> int:
         """Return the least total that pays for one more thing of this price."""
@@ -104,26 +143,49 @@ class Book:
             raise Declined("CAP_REACHED", f"at most {caps.limit(self.pool)} unsettled", due)
         return replace(self, best=payment)
 
+    def witness(self, payment: Payment, signer: bytes) -> Book:
+        """Keep a payment that was declined because less remains: it is worth what remains and a reward.
+
+        A creator that keeps its own sum never signs one, whatever the order of settlements. Raises Declined.
+        """
+        self._expect_ours(payment.promise, signer)
+        if payment.promise.tgt_seq != self.next_seq or not self._overspends(payment):
+            return self
+        return replace(self, evidence=payment)
+
     def deliver(self, price: int) -> Book:
         """Note that something of this price was handed out."""
         return replace(self, delivered=self.delivered + price)
 
-    def begin_settlement(self) -> Book:
-        """Note that a Settlement of the newest payment is about to be signed: its tgtSeq is spent from now on."""
-        if not self.can_settle:
+    def begin_settlement(self, fee: int) -> Book:
+        """Note that a Settlement is about to be signed: its tgtSeq is spent from now on."""
+        payment = self.publishable
+        if payment is None:
             raise ValueError("nothing to settle, or a settlement is under way")
-        return replace(self, settling=self.best)
+        return replace(self, settling=payment, settling_fee=fee)
 
-    def follow(self, pool: Pool, record: Target) -> Book:
-        """Go on to a newer committed state."""
-        done = self.settling is not None and record.seq >= self.settling.promise.tgt_seq
+    def raise_fee(self, fee: int) -> Book:
+        """Offer more for the settlement under way: the same payment in another Settlement."""
+        return replace(self, settling_fee=max(fee, self.settling_fee))
+
+    def follow(self, pool: Pool, record: Target, height: int) -> Book:
+        """Go on to a newer committed state; an older one changes nothing."""
+        if height < self.height:
+            return self
+        is_open = pool.status is PoolStatus.OPEN
+        under_way = is_open and self.settling is not None and record.seq < self.settling.promise.tgt_seq
         return replace(
             self,
             pool=pool,
             record=record,
-            settling=None if done else self.settling,
+            height=height,
+            settling=self.settling if under_way else None,
+            settling_fee=self.settling_fee if under_way else 0,
             delivered=max(self.delivered, record.paid),
         )
+
+    def _overspends(self, payment: Payment) -> bool:
+        return payment.promise.amount - self.record.paid > self.pool.remaining
 
     def _expect_ours(self, promise: Promise, signer: bytes) -> None:
         if promise.cptx_hash != self.cptx_hash or promise.target != self.target:
@@ -144,6 +206,8 @@ class SettlePolicy:
 
     fee: int
     """The fee of one settlement, in base units: nothing that is worth less is ever settled."""
+    reward: int
+    """The genesis reward for a double spend, in base units."""
     worth_factor: int = 20
     """Settle what has gone quiet only when it is at least this many times the fee."""
     quiet_seconds: float = 30.0
@@ -154,17 +218,18 @@ class SettlePolicy:
     def reason(self, book: Book, caps: Caps, moment: Moment) -> str | None:
         """Return why the book should be settled now, or None."""
         left = book.pool.expires_at - moment.height - 1
-        if not book.can_settle or left <= 0 or book.unsettled <= self.fee:
+        if left <= 0 or book.gain(self.fee, self.reward) <= 0:
             return None
-        reasons = {
-            f"{left} blocks are left": left <= self.margin_blocks,
-            "shutting down": moment.is_closing,
-            "the cap is near": book.unsettled + moment.price > caps.limit(book.pool),
-            "the pool runs low": book.pool.remaining < book.unsettled + moment.price,
-            "the viewer has gone quiet": moment.quiet_seconds >= self.quiet_seconds
-            and book.unsettled >= self.worth_factor * self.fee,
-        }
-        return next((reason for reason, holds in reasons.items() if holds), None)
+        quiet = moment.quiet_seconds >= self.quiet_seconds and book.unsettled >= self.worth_factor * self.fee
+        reasons = (
+            (book.proves_double_spend, "the creator has promised more than the deposit"),
+            (left <= self.margin_blocks, f"{left} blocks are left"),
+            (moment.is_closing, "shutting down"),
+            (book.unsettled + moment.price > caps.limit(book.pool), "the cap is near"),
+            (book.pool.remaining < book.unsettled + moment.price, "the pool runs low"),
+            (quiet, "the viewer has gone quiet"),
+        )
+        return next((reason for holds, reason in reasons if holds), None)
 
 
 @dataclass(frozen=True, slots=True)
