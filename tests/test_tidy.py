@@ -71,7 +71,12 @@ REGISTRY_HOST = re.compile(
     r"crates\." + r"io|proxy\.golang\." + r"org|repo1?\.maven\." + r"|deb\.debian\." + r"org",
     re.IGNORECASE,
 )
-LOCK_FILES = {"requirements/runtime.txt", "requirements/test.txt", "tests/js/package-lock.json", "clients/js/package-lock.json"}
+LOCK_FILES = {
+    "requirements/runtime.txt",
+    "requirements/test.txt",
+    "tests/js/package-lock.json",
+    "clients/js/package-lock.json",
+}
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
