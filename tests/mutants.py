@@ -12,11 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("crypto", "ledger", "txtypes", "consensus", "storage", "tests", "pyproject.toml")
@@ -158,15 +159,13 @@ def misplaced(mutants: tuple[Mutant, ...] = MUTANTS) -> list[Mutant]:
     return [mutant for mutant in mutants if (ROOT / mutant.file).read_text().count(mutant.old) != 1]
 
 
-def survivors(mutants: tuple[Mutant, ...]) -> list[Mutant]:
-    """Edits that the unit tests of their module do not notice; raises ValueError unless these pass without any."""
+@contextmanager
+def copied_tree() -> Iterator[Path]:
+    """A copy of the tree to make edits in."""
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
         for name in COPIED:
-            copy(ROOT / name, tree / name)
-        if not passes(tree, sorted({test for mutant in mutants for test in tests_of(mutant.file)})):
-            raise ValueError("the tests do not pass as it is")
-        return [mutant for mutant in mutants if survives(mutant, tree)]
+            copy(ROOT / name, Path(folder, name))
+        yield Path(folder)
 
 
 def copy(source: Path, target: Path) -> None:
@@ -176,17 +175,18 @@ def copy(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
-def tests_of(file: str) -> tuple[str, ...]:
+def files_testing(file: str) -> tuple[str, ...]:
     room, name = file.split("/")
     return SHARED.get(file, (f"tests/unit/{room}/test_{name}", *ALSO.get(file, ())))
 
 
 def survives(mutant: Mutant, tree: Path) -> bool:
+    """Whether the tests of its module, which must pass without it, do not notice an edit."""
     path = tree / mutant.file
     text = path.read_text()
     path.write_text(text.replace(mutant.old, mutant.new))
     try:
-        return passes(tree, tests_of(mutant.file))
+        return passes(tree, files_testing(mutant.file))
     finally:
         path.write_text(text)
 
@@ -205,7 +205,10 @@ def passes(tree: Path, tests: Sequence[str]) -> bool:
 def main(words: list[str]) -> int:
     """Try the mutants that contain one of the words; 1 when one survives."""
     chosen = tuple(mutant for mutant in MUTANTS if not words or any(word in str(mutant) for word in words))
-    found = [*misplaced(chosen), *survivors(chosen)]
+    with copied_tree() as tree:
+        if not passes(tree, sorted({test for mutant in chosen for test in files_testing(mutant.file)})):
+            raise ValueError("the tests do not pass without any edit")
+        found = [*misplaced(chosen), *(mutant for mutant in chosen if survives(mutant, tree))]
     sys.stdout.write("".join(f"survives: {mutant}\n" for mutant in found) + f"{len(chosen)} mutants tried\n")
     return 1 if found else 0
 
