@@ -65,6 +65,7 @@ class ChainLink:
         self.trust = trust
         self.away: str | None = "not connected yet"
         """Why the node cannot be used now; None while it can."""
+        self._seen_at = time.monotonic()
         self._head_file = head_file
         self._follower: HeadFollower | None = None
         self._domain: Domain | None = None
@@ -95,6 +96,11 @@ class ChainLink:
     def height(self) -> int:
         """The height of the newest proven head."""
         return self.head.header.height
+
+    @property
+    def away_seconds(self) -> float:
+        """How long the node has not been usable; 0 while it is."""
+        return 0.0 if self.away is None else time.monotonic() - self._seen_at
 
     async def wait_above(self, height: int) -> SealedHeader:
         """Wait for a proven head above a height and return it."""
@@ -288,10 +294,13 @@ class ChainLink:
             self.away = str(error)
             raise
         except NodeRefused:
-            self.away = None
+            self._note_answer()
             raise
-        self.away = None
+        self._note_answer()
         return found
+
+    def _note_answer(self) -> None:
+        self.away, self._seen_at = None, time.monotonic()
 
 
 async def connect_patiently(link: ChainLink, on_away: Callable[[str], None], *, patience: float | None = None) -> None:

@@ -32,8 +32,7 @@ class Terms:
 
     resource_id: bytes
     price_per_chunk: int
-    whole_price: int
-    """Of the whole resource, whatever part is wanted; of a live one, of all that can be streamed."""
+    chunk_count: int
     first_amount: int
     """The least first payment: below it a settlement is not worth its fee."""
     settlement_fee: int
@@ -42,6 +41,17 @@ class Terms:
     margin_blocks: int
     """With fewer blocks left nothing is sold any more."""
     block_interval: int
+    live_chunk_seconds: int | None = None
+    """How long one chunk of a live stream lasts at least; None for a resource that does not grow."""
+
+    def whole_price(self, blocks_left: int) -> int:
+        """Return the price of all that can be bought, whatever part is wanted.
+
+        Of a live stream that is all that can be streamed until the pool expires.
+        """
+        if self.live_chunk_seconds is None:
+            return self.price_per_chunk * self.chunk_count
+        return self.price_per_chunk * -(-blocks_left * self.block_interval // self.live_chunk_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +130,8 @@ def judge(book: Book, height: int, terms: Terms) -> None:
         raise Refused("SELF_PAYMENT", "a pool of somebody else", f"0x{pool.creator.hex()}")
     if pool.resource_id != terms.resource_id:
         raise Refused("WRONG_RESOURCE", f"a pool for 0x{terms.resource_id.hex()}", f"0x{pool.resource_id.hex()}")
-    if pool.deposit < terms.whole_price:
-        raise Refused("DEPOSIT_TOO_LOW", f"a deposit of at least {terms.whole_price}", pool.deposit)
+    if pool.deposit < (whole := terms.whole_price(left)):
+        raise Refused("DEPOSIT_TOO_LOW", f"a deposit of at least {whole}", pool.deposit)
     rewarded = pool.collateral - pool.deposit - 1
     if rewarded < terms.settlement_fee + terms.reward:
         least = pool.deposit + 1 + terms.settlement_fee + terms.reward

@@ -113,6 +113,7 @@ class PaymentStore:
 
     async def forget(self, cptx_hash: bytes) -> None:
         """Delete a book and its chunks; raises StoreFailed."""
+        await self._commit({})  # so that what is on its way is seen
         start, stop = _chunk_key(cptx_hash, 0), _chunk_key(cptx_hash, (1 << 64) - 1)
         keys = [key for key, _ in self._store.iterate(start, stop + b"\x00")]
         for first in range(0, len(keys), _DELETED_AT_ONCE):
