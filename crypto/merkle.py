@@ -141,15 +141,13 @@ def _to_rfc_order(rule: Sequence[int], subset: Sequence[int], path: Sequence[byt
     The entries before the first one that belongs to the older tree fold into a single hash; of that first one the
     RFC sends nothing when it is the whole older tree, since the verifier has its root already.
     """
-    first = subset.index(1)
+    first = subset.index(1)  # at least 1: pymerkle's path begins at a leaf behind the older tree
+    folded = path[0]
+    # rule[i] says on which side of path[i + 1] stands what was folded up to path[i].
+    for side, entry in zip(rule, path[1:first], strict=False):
+        folded = hash_node(folded, entry) if side == 0 else hash_node(entry, folded)
     found = [path[first]] if sum(subset) > 1 else []
-    if first:
-        folded = path[0]
-        # rule[i] says on which side of path[i + 1] stands what was folded up to path[i].
-        for side, entry in zip(rule, path[1:first], strict=False):
-            folded = hash_node(folded, entry) if side == 0 else hash_node(entry, folded)
-        found.append(folded)
-    return found + list(path[first + 1 :])
+    return [*found, folded, *path[first + 1 :]]
 
 
 def tree_nodes(entries: Iterable[bytes]) -> dict[tuple[int, int], bytes]:

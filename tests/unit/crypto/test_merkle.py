@@ -246,6 +246,18 @@ def test_fork_is_independent() -> None:
         assert fork.root() != frontier.root()
 
 
+def test_stored_tree_gives_its_leaves_and_takes_none() -> None:
+    tree = stored_tree(5)
+    leaves = [hash_leaf(entry) for entry in ENTRIES[:5]]
+    assert [tree.get_leaf(count) for count in range(1, 6)] == leaves
+    assert tree._get_leaves(1, 3) == leaves[1:4]
+    assert tree.get_size() == 5
+    with pytest.raises(NotImplementedError, match="Frontier"):
+        tree.append_entry(b"more")
+    with pytest.raises(NotImplementedError, match="Frontier"):
+        tree._store_leaf(b"more", leaves[0])
+
+
 def test_tree_nodes_of_nothing() -> None:
     assert tree_nodes([]) == {}
     assert stored_tree(0).root(0) == EMPTY_ROOT

@@ -125,6 +125,10 @@ def test_first_and_last_secret(number: int) -> None:
     assert recover(DIGEST, key.sign(DIGEST)) == key.address
 
 
+def test_compressed_public_key_of_the_secret_one() -> None:
+    assert ONE.compressed_public_key.hex() == "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+
+
 def test_key_shows_its_address_only() -> None:
     key = SigningKey(b"\xab" * 32)
     assert repr(key) == f"SigningKey(address=0x{key.address.hex()})"
