@@ -1,0 +1,91 @@
+"""What a viewer owes one peer: the next total, the credit that is left, what it stands to lose. Pure.
+
+`promised` is the highest total signed. Of it, `credit` has bought nothing yet, and `on_the_way` chunks are paid for and
+not here. Both together are what the peer could run away with; they never exceed one chunk's price, or firstAmount.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class AsksTooMuch(Exception):
+    """A peer wants more than keeps the loss within its bound."""
+
+
+@dataclass(slots=True)
+class Account:
+    """Amounts in base units, totals over the life of the pool."""
+
+    price: int
+    first_amount: int
+    promised: int
+    tgt_seq: int
+    is_first: bool
+    """Whether this peer has never had a payment from this pool."""
+    is_credit_known: bool = True
+    """False after an interruption: then the payment that the peer has is offered first, and it says what is missing."""
+    credit: int = 0
+    on_the_way: int = 0
+    bought: int = 0
+    """Chunks that arrived and verified."""
+
+    @property
+    def bound(self) -> int:
+        """The most that may be promised and not received."""
+        return max(self.price, self.first_amount)
+
+    @property
+    def exposure(self) -> int:
+        """What would be lost if the peer gave nothing more."""
+        return self.credit + self.on_the_way * self.price
+
+    def has_room(self) -> bool:
+        """Tell whether one more chunk can be on the way without exceeding the bound."""
+        if self.is_first or not self.is_credit_known:
+            return self.on_the_way == 0
+        return self.credit >= self.price or (self.on_the_way + 1) * self.price <= self.bound
+
+    def order(self) -> int:
+        """Put one more chunk on the way and return the total to be promised for it."""
+        if not self.is_credit_known:
+            self.on_the_way += 1
+            return self.promised
+        needed = max(0, self.price - self.credit)
+        total = self.promised + max(needed, self.first_amount if self.is_first else 0)
+        self.credit += total - self.promised - self.price
+        self.promised, self.on_the_way = total, self.on_the_way + 1
+        self.is_first = False
+        return total
+
+    def meet(self, demanded: int) -> int:
+        """Return the total to be promised instead, after the peer has asked for this one; raises AsksTooMuch.
+
+        What was promised already is simply sent again.
+        """
+        if not self.is_credit_known:
+            if demanded - self.promised > self.bound:
+                raise AsksTooMuch(f"asks for {demanded - self.promised} more for one chunk of {self.price}")
+            self.credit = max(0, demanded - self.promised - self.price)
+            self.promised = max(self.promised, demanded)
+            self.is_credit_known = True
+            return self.promised
+        extra = demanded - self.promised
+        if extra > 0:
+            if self.exposure + extra > self.bound:
+                raise AsksTooMuch(f"asks for {extra} beyond what was paid for chunks of {self.price}")
+            self.credit += extra
+            self.promised = demanded
+        return self.promised
+
+    def cancel(self) -> None:
+        """Take back an order that was refused: its price is credit again."""
+        if self.on_the_way:
+            self.on_the_way -= 1
+            self.credit += self.price if self.is_credit_known else 0
+
+    def arrived(self) -> None:
+        """Note that a chunk is here."""
+        self.bought += 1
+        if self.on_the_way:
+            self.on_the_way -= 1

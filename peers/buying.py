@@ -1,0 +1,391 @@
+"""Buying chunks from many peers at once, in playing order, with the origin to fall back on.
+
+Each peer has a task that shakes hands and workers that take chunks from one queue, buy them and put them into the
+store. A peer that fails gives its chunk back before all others: switching needs no transaction and no waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from crypto.address import checksum_address
+
+from .chunk_store import ChunkMissing, ChunkStore
+from .manifest import Manifest
+from .origin_client import OriginClient
+from .payer_ledger import LedgerRefused
+from .purse import Distrust, Purse, Verdict
+from .queue_of_chunks import ChunkQueue
+from .seller import Busy, Documents, Left, NotThere, Offer, Seller, Terms, read_offer
+from .transfer import NoAnswer
+from .under_way import UnderWay
+
+_TICK_SECONDS = 0.2
+_DEPTH_MAX = 4
+_TRIAL_CHUNKS = 8
+_GAIN = 1.1
+_ORIGIN_FAILURES_MAX = 20
+_log = logging.getLogger(__name__)
+
+
+class FetchFailed(Exception):
+    """Nobody can deliver what is missing; the argument says who was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a viewer buys; times in seconds, amounts in base units."""
+
+    peers_max: int = 8
+    window: int = 64
+    """How many chunks ahead of the first missing one may be begun."""
+    lost_share: tuple[int, int] = (1, 100)
+    """Share of the deposit; once so much was lost, peers that never delivered are not paid any more."""
+    reply_seconds: float = 20.0
+    first_amount_max: int | None = None
+    """The largest firstAmount to accept; None for forty minimum fees."""
+    patience_seconds: float = 30.0
+    """Without a chunk and without anybody to ask for so long, the purchase fails."""
+    tracker_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerShare:
+    """What one peer has delivered in this run, and for how much."""
+
+    url: str
+    target: str
+    chunks: int
+    spent: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a purchase stands."""
+
+    chunks_here: int
+    chunk_count: int
+    bytes_fetched: int
+    seconds: float
+    from_origin: int
+    """Chunks that came from the origin, for nothing."""
+    peers: tuple[PeerShare, ...]
+
+    @property
+    def spent(self) -> int:
+        """What was promised in this run, in base units."""
+        return sum(peer.spent for peer in self.peers)
+
+    @property
+    def bytes_per_second(self) -> float:
+        """The speed since the start."""
+        return self.bytes_fetched / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Whom a viewer can ask, and on what terms."""
+
+    session: aiohttp.ClientSession
+    documents: Documents
+    origin: OriginClient | None
+    terms: Terms
+    settings: Settings
+
+
+@dataclass(slots=True)
+class _Deal:
+    """One peer at work."""
+
+    offer: Offer
+    seller: Seller | None = None
+    state: str = "shaking hands"
+    paused_until: float = 0.0
+    depth: int = 1
+    rate: float = 0.0
+    trial_from: tuple[float, int] = field(default_factory=lambda: (time.monotonic(), 0))
+
+    @property
+    def is_over(self) -> bool:
+        return self.state.startswith("left")
+
+
+class Buying:
+    """A running purchase of one resource. Made by `viewer.Purchase`."""
+
+    def __init__(
+        self, market: Market, store: ChunkStore, under_way: UnderWay, distrust: Distrust, purse: Purse | None
+    ) -> None:
+        """Take what it works with; without a purse everything comes from the origin."""
+        self.queue = ChunkQueue(market.settings.window)
+        self.store = store
+        self.resumed = store.count()
+        self._session = market.session
+        self._documents = market.documents
+        self._origin = market.origin
+        self._terms = market.terms
+        self._settings = market.settings
+        self._under_way = under_way
+        self._distrust = distrust
+        self._purse = purse
+        self._unasked = 0
+        self._deals: dict[str, _Deal] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._dealing: set[asyncio.Task[None]] = set()
+        self._started = time.monotonic()
+        self._moved = self._started
+        self._bytes = 0
+        self._from_origin = 0
+        self._origin_failures = 0
+        self._origin_words = "no origin is known"
+
+    @asynccontextmanager
+    async def running(self, urls: tuple[str, ...] = ()) -> AsyncIterator[None]:
+        """Buy what is wanted while inside; raises FetchFailed when nobody can deliver, and LedgerRefused."""
+        self._started = self._moved = time.monotonic()
+        self._unasked = 0 if self._purse is None else 1 + len(urls)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                helpers = [tasks.create_task(self._watch()), tasks.create_task(self._from_origin_loop())]
+                helpers += [tasks.create_task(self._add_url(url)) for url in urls]
+                helpers.append(tasks.create_task(self._ask_tracker()))
+                try:
+                    yield
+                finally:
+                    for task in [*helpers, *self._dealing]:
+                        task.cancel()
+        except BaseExceptionGroup as group:
+            failed = group.split((FetchFailed, LedgerRefused, OSError))[0]
+            if failed is None:
+                raise
+            raise _first(failed) from None
+
+    async def all_here(self) -> None:
+        """Wait until everything that is wanted is in the store."""
+        while not self.queue.is_done:
+            await self.queue.wait_for_change(_TICK_SECONDS)
+
+    async def chunk(self, index: int) -> bytes:
+        """Return a chunk, bought before all others if it is not here."""
+        while True:
+            with suppress(ChunkMissing):
+                return self.store.read(index)
+            self.queue.want([index], urgent=True)
+            await self.queue.wait_for(index)
+
+    def follow(self, manifest: Manifest) -> None:
+        """Buy by a newer manifest of a live resource."""
+        for deal in self._deals.values():
+            if deal.seller is not None:
+                deal.seller.manifest = manifest
+                deal.seller.lacks.clear()
+
+    def progress(self) -> Progress:
+        """Return where the purchase stands."""
+        peers = [
+            PeerShare(
+                deal.offer.url,
+                checksum_address(deal.offer.target),
+                deal.seller.account.bought if deal.seller else 0,
+                deal.seller.spent if deal.seller else 0,
+                deal.state,
+            )
+            for deal in self._deals.values()
+        ]
+        return Progress(
+            self.store.count(),
+            self.store.manifest.chunk_count,
+            self._bytes,
+            time.monotonic() - self._started,
+            self._from_origin,
+            tuple(peers),
+        )
+
+    def add(self, offer: Offer) -> None:
+        """Begin to buy from a peer, unless it is known, too dear or has cheated, or there are enough."""
+        known = self._deals.get(offer.url)
+        at_work = sum(not deal.is_over for deal in self._deals.values())
+        if self._purse is None or self._tasks is None or known is not None or at_work >= self._settings.peers_max:
+            return
+        if offer.price > self._terms.price_max or offer.target == self._purse.key.address:
+            return
+        if any(deal.offer.target == offer.target for deal in self._deals.values()):
+            return  # one address, one account: the book of a target is in one place
+        if self._distrust.is_banned(offer.url, checksum_address(offer.target)):
+            return
+        deal = self._deals[offer.url] = _Deal(offer)
+        self._dealing.add(task := self._tasks.create_task(self._deal(deal, self._purse)))
+        task.add_done_callback(self._dealing.discard)
+
+    async def _deal(self, deal: _Deal, purse: Purse) -> None:
+        """Shake hands and buy until the peer is left."""
+        offer = deal.offer
+        seller = deal.seller = Seller(
+            self._session,
+            offer,
+            self.store.manifest,
+            purse=purse,
+            terms=self._terms,
+            documents=self._documents,
+        )
+        try:
+            await seller.shake_hands()
+            deal.state = "buying"
+            async with asyncio.TaskGroup() as workers:
+                for number in range(_DEPTH_MAX):
+                    workers.create_task(self._work(deal, seller, purse, number))
+        except* Left as group:
+            verdict = group.exceptions[0].verdict if isinstance(group.exceptions[0], Left) else Verdict("left")
+            deal.state = f"left: {verdict.reason}"
+            _log.info("%s %s", offer.url, deal.state)
+            if verdict.lost or verdict.cheat:
+                self._distrust.note(purse, offer.url, offer.target, verdict)
+            self.queue.wake()
+
+    async def _work(self, deal: _Deal, seller: Seller, purse: Purse, number: int) -> None:
+        """Buy one chunk after the other; raises Left."""
+        again = [*self._under_way.before.get(deal.offer.target, [])] if number == 0 else []
+        while True:
+            pause = deal.paused_until - time.monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)
+                continue
+            index = None
+            if number < deal.depth and seller.account.has_room():
+                self._expect_worth_the_risk(seller, purse)
+                index = self._next(seller, again)
+            if index is None:
+                await self.queue.wait_for_change(_TICK_SECONDS)
+                continue
+            await self._buy(deal, seller, index)
+            self._measure(deal, seller)
+
+    def _next(self, seller: Seller, again: list[int]) -> int | None:
+        while again:
+            if self.queue.take_this(index := again.pop()):
+                return index
+        return self.queue.take(lambda index: index not in seller.lacks)
+
+    async def _buy(self, deal: _Deal, seller: Seller, index: int) -> None:
+        target = deal.offer.target
+        self._under_way.begin(target, index)
+        arrived = False
+        try:
+            self._keep(index, await seller.buy(index))
+            arrived = True
+        except NotThere:
+            seller.lacks.add(index)
+        except Busy as busy:
+            deal.paused_until = time.monotonic() + busy.seconds
+        finally:
+            if arrived:
+                self._under_way.end(target, index)
+            else:
+                self.queue.give_back(index)
+
+    def _keep(self, index: int, data: bytes) -> None:
+        self.store.put(index, data)
+        self._bytes += len(data)
+        self._moved = time.monotonic()
+        self.queue.arrived(index)
+
+    def _expect_worth_the_risk(self, seller: Seller, purse: Purse) -> None:
+        """Refuse to pay an unknown peer once too much was lost: one operator can have many addresses."""
+        numerator, denominator = self._settings.lost_share
+        lost = self._distrust.lost(purse.cptx_hash)
+        if not seller.account.bought and lost and lost * denominator >= purse.deposit * numerator:
+            raise Left(Verdict("not paid: this pool has lost its share to unknown peers"))
+
+    def _measure(self, deal: _Deal, seller: Seller) -> None:
+        """Have more chunks on the way where that has proved faster; the account keeps the loss within its bound."""
+        since, count = deal.trial_from
+        bought = seller.account.bought - count
+        if bought < _TRIAL_CHUNKS * deal.depth:
+            return
+        rate = bought / max(time.monotonic() - since, 1e-9)
+        if rate > _GAIN * deal.rate:
+            deal.rate, deal.depth = rate, min(deal.depth + 1, _DEPTH_MAX)
+        elif deal.depth > 1:
+            deal.rate, deal.depth = rate, deal.depth - 1
+        deal.trial_from = (time.monotonic(), seller.account.bought)
+
+    async def _from_origin_loop(self) -> None:
+        """Fetch what no peer can deliver now."""
+        while True:
+            index = self.queue.take(self._is_for_origin) if self._origin is not None else None
+            if index is None or self._origin is None:
+                await self.queue.wait_for_change(_TICK_SECONDS)
+                continue
+            arrived = False
+            try:
+                self._keep(index, await self._origin.chunk(self.store.manifest, index))
+                self._from_origin += 1
+                self._origin_failures, arrived = 0, True
+            except NoAnswer as error:
+                self._origin_words, self._origin_failures = str(error), self._origin_failures + 1
+                await asyncio.sleep(min(0.05 * 2**self._origin_failures, 2.0))
+            finally:
+                if not arrived:
+                    self.queue.give_back(index)
+
+    def _is_for_origin(self, index: int) -> bool:
+        """Tell whether no peer that is at work, or about to be, could deliver a chunk."""
+        if self._unasked > 0:
+            return False
+        now = time.monotonic()
+        return not any(
+            not deal.is_over and deal.paused_until <= now and (deal.seller is None or index not in deal.seller.lacks)
+            for deal in self._deals.values()
+        )
+
+    async def _watch(self) -> None:
+        """Give up when nothing moves; raises FetchFailed."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = time.monotonic()
+            if self.queue.is_done:
+                self._moved = now
+            at_work = any(not deal.is_over for deal in self._deals.values())
+            hopeless = self._origin is None or self._origin_failures >= _ORIGIN_FAILURES_MAX
+            patience = self._settings.patience_seconds
+            if now - self._moved > (patience if hopeless and not at_work else 4 * patience):
+                states = [f"{deal.offer.url} {deal.state}" for deal in self._deals.values()]
+                raise FetchFailed("; ".join([*states, f"origin: {self._origin_words}"]))
+
+    async def _ask_tracker(self) -> None:
+        is_first = True
+        while True:
+            if self._origin is not None:
+                with suppress(NoAnswer):
+                    for offer in await self._origin.offers(self.store.manifest.resource_id):
+                        self.add(offer)
+            self._unasked -= 1 if is_first else 0
+            is_first = False
+            await asyncio.sleep(self._settings.tracker_seconds)
+
+    async def _add_url(self, url: str) -> None:
+        """Ask a peer of which only the url is known who it is, again while it does not answer."""
+        is_first = True
+        while True:
+            offer = await read_offer(self._session, url, self.store.manifest.resource_id, self._settings.reply_seconds)
+            if offer is not None:
+                self.add(offer)
+            self._unasked -= 1 if is_first else 0
+            is_first = False
+            if offer is not None:
+                return
+            await asyncio.sleep(self._settings.tracker_seconds)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

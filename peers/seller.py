@@ -1,0 +1,283 @@
+"""One cacher as a viewer buys from it: handshake, one paid request for each chunk, and every answer of docs/peers.md.
+
+A peer is only ever left, never argued with: `Left` ends it with the verdict that the viewer remembers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+
+from crypto.address import checksum_address, parse_address
+from crypto.words import UINT64_LIMIT
+
+from .account import Account, AsksTooMuch
+from .manifest import BadManifest, Manifest, WrongChunk
+from .manifest_reader import read_quantity
+from .payer_ledger import DepositExhausted
+from .purse import Purse, Verdict
+from .transfer import Answer, NoAnswer, ask, get_json
+
+PAYMENT_HEADER: Final = "Poolchain-Payment"
+_ATTEMPTS: Final = 3
+_EXCHANGES_MAX: Final = 8
+_PAUSE_SECONDS: Final = 0.1
+_PAUSE_SECONDS_MAX: Final = 30.0
+_ANSWER_BYTES_MAX: Final = 64 * 1024
+Json = dict[str, Any]
+Documents = Callable[[bytes, bytes], Awaitable[Json]]
+"""(cptxHash, target) -> {creation, poolState, targetState}."""
+
+
+class Left(Exception):
+    """The peer is not used any more in this pool."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        """Say why, and what it has cost."""
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+class Busy(Exception):
+    """The peer wants a pause; `seconds` long. The chunk is not paid for."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take how long."""
+        super().__init__(f"a pause of {seconds:g} seconds")
+        self.seconds = seconds
+
+
+class NotThere(Exception):
+    """The peer does not have this chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a peer says of itself before the handshake."""
+
+    url: str
+    target: bytes
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a viewer accepts."""
+
+    price_max: int
+    first_amount_max: int
+    reply_seconds: float = 20.0
+    block_seconds: float = 1.0
+
+
+class Seller:
+    """One peer, in one pool."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        offer: Offer,
+        manifest: Manifest,
+        *,
+        purse: Purse,
+        terms: Terms,
+        documents: Documents,
+    ) -> None:
+        """Nothing is sent before `shake_hands`."""
+        self.offer = offer
+        self.manifest = manifest
+        self.account = Account(offer.price, 0, 0, 1, is_first=True)
+        self.lacks: set[int] = set()
+        """Chunks that it does not have."""
+        self.spent_before = 0
+        """What was promised to it before this run."""
+        self._session = session
+        self._purse = purse
+        self._terms = terms
+        self._documents = documents
+        self._shaking = asyncio.Lock()
+
+    @property
+    def spent(self) -> int:
+        """What was promised to this peer in this run, in base units."""
+        return self.account.promised - self.spent_before
+
+    async def shake_hands(self) -> None:
+        """Show the pool to the peer, and learn what it wants; raises Left."""
+        documents = await self._documents(self._purse.cptx_hash, self.offer.target)
+        body = {"version": 1, "resourceId": f"0x{self.manifest.resource_id.hex()}", **documents}
+        answer = await self._exchange("POST", "/handshake", body=json.dumps(body).encode())
+        if answer.status != 200:
+            raise Left(Verdict(f"handshake refused: {answer.reason}"))
+        try:
+            self._take_terms(answer.json, documents)
+        except (BadManifest, KeyError, TypeError, ValueError) as error:
+            raise Left(Verdict(f"handshake not understood: {error}")) from error
+
+    def _take_terms(self, found: Json, documents: Json) -> None:
+        target = parse_address(found["target"])
+        price = read_quantity(found["pricePerChunk"], "pricePerChunk")
+        first = read_quantity(found["firstAmount"], "firstAmount")
+        if target != self.offer.target:
+            raise Left(Verdict(f"it is {checksum_address(target)} and not who it said it was"))
+        if price > self._terms.price_max or first > max(self._terms.first_amount_max, price):
+            raise Left(Verdict("too dear"))
+        ledger = self._purse.ledger
+        paid = _paid(documents)
+        if paid:
+            ledger.resume(target, paid)
+        last = self._purse.believe(target, found["lastPayment"])
+        promised = max(paid, last, ledger.total(target))
+        if not self.account.bought:
+            self.spent_before = promised
+        self.account = Account(
+            price,
+            first,
+            promised,
+            _sequence(found["tgtSeq"]),
+            is_first=promised == 0,
+            is_credit_known=promised == 0,
+            bought=self.account.bought,
+        )
+
+    async def buy(self, index: int) -> bytes:
+        """Return a chunk that verifies, paid for; raises Left, Busy and NotThere."""
+        account = self.account
+        total = account.order()
+        for _ in range(_EXCHANGES_MAX):
+            answer = await self._exchange("GET", self._path(index), payment=self._pay(total), index=index)
+            if answer.status == 200:
+                return self._check(index, answer.body)
+            total = await self._settle_difference(account, answer)
+            account = self.account
+        raise self._left(f"no chunk after {_EXCHANGES_MAX} answers")
+
+    def _pay(self, total: int) -> str:
+        try:
+            payment = self._purse.pay(self.offer.target, total, self.account.tgt_seq)
+        except DepositExhausted as error:
+            self.account.cancel()
+            raise Left(Verdict("the deposit is used up")) from error
+        # After an interruption a sum may have been signed that is higher than what the peer shows.
+        self.account.promised = max(self.account.promised, payment.promise.amount)
+        return f"0x{payment.encode().hex()}"
+
+    async def _settle_difference(self, account: Account, answer: Answer) -> int:
+        """Return the total to send after a refusal; raises Left, Busy and NotThere."""
+        found = answer.json
+        self._purse.believe(self.offer.target, found.get("lastPayment"))
+        match answer.status, answer.reason:
+            case 402, "PAYMENT_REQUIRED":
+                return self._meet(found)
+            case 402, "WRONG_SEQUENCE":
+                try:
+                    account.tgt_seq = max(account.tgt_seq, _sequence(found.get("tgtSeq")))
+                except (BadManifest, ValueError) as error:
+                    raise self._left(f"no number to sign with: {error}") from error
+                return account.promised
+            case 402, "CAP_REACHED":
+                account.cancel()
+                raise Busy(self._pause(found.get("retryAfterBlocks")))
+            case 403, "NO_HANDSHAKE":
+                async with self._shaking:
+                    if self.account is account:
+                        await self.shake_hands()
+                return self.account.order()
+            case 404, "UNKNOWN_CHUNK":
+                account.cancel()
+                raise NotThere
+            case _:
+                raise self._left(f"refused: {answer.status} {answer.reason}")
+
+    def _meet(self, found: Json) -> int:
+        try:
+            return self.account.meet(read_quantity(found.get("amount"), "amount"))
+        except AsksTooMuch as error:
+            raise self._left(str(error), cheat=True) from error
+        except BadManifest as error:
+            raise self._left(f"no amount to pay: {error}") from error
+
+    def _check(self, index: int, data: bytes) -> bytes:
+        try:
+            self.manifest.verify_chunk(index, data)
+        except WrongChunk as error:
+            raise self._left(f"cheated: {error}", cheat=True) from error
+        self.account.arrived()
+        return data
+
+    async def _exchange(
+        self, method: str, path: str, *, body: bytes | None = None, payment: str | None = None, index: int | None = None
+    ) -> Answer:
+        """Ask, and ask the same again after a lost reply or a 503; raises Left."""
+        headers = {} if payment is None else {PAYMENT_HEADER: payment}
+        limit = _ANSWER_BYTES_MAX if index is None else max(self.manifest.chunk_size(index), _ANSWER_BYTES_MAX)
+        reason = ""
+        for attempt in range(_ATTEMPTS):
+            pause = _PAUSE_SECONDS * 4**attempt
+            try:
+                async with asyncio.timeout(self._terms.reply_seconds):
+                    answer = await ask(
+                        self._session, method, self.offer.url + path, body=body, headers=headers, limit=limit
+                    )
+                if answer.status != 503:
+                    return answer
+                pause, reason = max(pause, answer.retry_after), answer.reason
+            except TimeoutError:
+                reason = f"no answer within {self._terms.reply_seconds:g} seconds"
+            except NoAnswer as error:
+                reason = str(error)
+            if attempt + 1 < _ATTEMPTS:
+                await asyncio.sleep(min(pause, _PAUSE_SECONDS_MAX))
+        raise self._left(reason)
+
+    def _left(self, reason: str, *, cheat: bool = False) -> Left:
+        return Left(Verdict(reason, self.account.exposure, cheat))
+
+    def _pause(self, blocks: object) -> float:
+        try:
+            count = read_quantity(blocks, "retryAfterBlocks") if isinstance(blocks, str) else int(str(blocks))
+        except (BadManifest, ValueError):
+            count = 1
+        return min(max(count, 1) * self._terms.block_seconds, _PAUSE_SECONDS_MAX)
+
+    def _path(self, index: int) -> str:
+        return f"/chunk/0x{self.manifest.resource_id.hex()}/{index}"
+
+
+async def read_offer(session: aiohttp.ClientSession, url: str, resource_id: bytes, seconds: float) -> Offer | None:
+    """Return the offer of a peer of which only the url is known; None when it has none."""
+    try:
+        async with asyncio.timeout(seconds):
+            found = await get_json(session, f"{url}/offer/0x{resource_id.hex()}", _ANSWER_BYTES_MAX)
+        return offer_of({**found, "url": url})
+    except (NoAnswer, TimeoutError):
+        return None
+
+
+def offer_of(found: object) -> Offer | None:
+    """Return what a tracker or a peer says of one offer; None for what is none."""
+    try:
+        if not isinstance(found, dict) or not isinstance(found["url"], str):
+            return None
+        price = read_quantity(found["pricePerChunk"], "pricePerChunk")
+        return Offer(found["url"].rstrip("/"), parse_address(found["target"]), price)
+    except (BadManifest, KeyError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _sequence(value: object) -> int:
+    found = read_quantity(value, "tgtSeq")
+    if not 1 <= found < UINT64_LIMIT:
+        raise ValueError("tgtSeq out of range")
+    return found
+
+
+def _paid(documents: Json) -> int:
+    """Return what the chain has paid to the target, as the state's document says; a cacher checks its proof."""
+    record = documents.get("targetState", {}).get("record")
+    return read_quantity(record["paid"], "paid") if record else 0

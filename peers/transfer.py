@@ -1,0 +1,97 @@
+"""One bounded HTTP exchange with a stranger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import aiohttp
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_WORDS_MAX: Final = 200
+_CONNECTIONS_PER_PEER: Final = 16
+
+
+class NoAnswer(Exception):
+    """Nothing came back, or not the whole answer, or far too much; the argument says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; `body` in bytes."""
+
+    status: int
+    body: bytes
+    retry_after: float
+    """Seconds, 0 where the answer asks for no pause."""
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The object in the body, empty when there is none."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def reason(self) -> str:
+        """The reason of a refusal, shortened: a stranger's words."""
+        return ascii(self.json.get("reason") or "no reason")[1:-1][:_WORDS_MAX]
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Return a session for strangers: no cookies, no proxy of the environment, no unpacking of compressed answers."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_PER_PEER),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None),
+        read_bufsize=1 << 18,
+    )
+
+
+async def ask(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    *,
+    limit: int,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = _NO_HEADERS,
+) -> Answer:
+    """Return the answer to one request, of at most `limit` bytes; raises NoAnswer. Redirections are not followed."""
+    sent = {"Content-Type": "application/json", **headers} if body is not None else headers
+    try:
+        async with session.request(method, url, data=body, headers=sent, allow_redirects=False) as response:
+            return Answer(response.status, await _read(response, limit), _retry_after(response))
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise NoAnswer(f"{type(error).__name__}: {str(error)[:_WORDS_MAX]}") from error
+
+
+async def get_json(session: aiohttp.ClientSession, url: str, limit: int) -> dict[str, Any]:
+    """Return the object at a url; raises NoAnswer for everything else."""
+    answer = await ask(session, "GET", url, limit=limit)
+    if answer.status != 200:
+        raise NoAnswer(f"status {answer.status}: {answer.reason}")
+    return answer.json
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if (response.content_length or 0) > limit:
+        raise NoAnswer(f"an answer of more than {limit} bytes")
+    found = bytearray()
+    async for part in response.content.iter_any():
+        found += part
+        if len(found) > limit:
+            raise NoAnswer(f"an answer of more than {limit} bytes")
+    return bytes(found)
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0

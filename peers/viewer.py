@@ -1,0 +1,251 @@
+"""Buying a resource: three calls.
+
+    async with Viewer(link, key, folder) as viewer:
+        purchase = await viewer.open(resource_id, origin="http://127.0.0.1:9000")
+        await purchase.fund(duration=3600)
+        report = await purchase.save(Path("film.mp4"), print)
+
+`link` is a connected and running `chain_link.ChainLink`. Everything that must survive a crash is below `folder`: the
+pools with their ledgers, the chunks that are here, and who has cheated. The same three calls after kill -9 go on where
+it ended: the pool is found again, nothing that is here is bought twice, and nothing is promised beyond the deposit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final, Self
+
+import aiohttp
+
+from crypto.signature import SigningKey
+
+from .buying import Buying, FetchFailed, Market, Progress, Settings
+from .chunk_store import ChunkStore
+from .manifest import BadManifest, Manifest
+from .node_rpc import Json
+from .origin_client import OriginClient
+from .pools_of_viewer import Chain, PoolTerms, ViewerPools
+from .purse import Distrust, Purse
+from .seller import Terms
+from .transfer import NoAnswer, open_session
+from .under_way import UnderWay
+
+DURATION_DEFAULT: Final = 3600
+"""Blocks that a new pool can be settled for."""
+FIRST_AMOUNT_FEES: Final = 40
+"""A firstAmount of more minimum fees is not paid: it is what a peer could run away with."""
+PEERS_EXPECTED: Final = 8
+_PROGRESS_SECONDS: Final = 0.25
+_LIVE_SECONDS: Final = 1.0
+_BLOCK_SECONDS_MAX: Final = 15.0
+
+
+class Viewer:
+    """One key that buys. Used by one event loop."""
+
+    def __init__(self, chain: Chain, key: SigningKey, folder: Path, settings: Settings | None = None) -> None:
+        """Keep pools, chunks and distrust below `folder`, which is made if it is not there."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.chain = chain
+        self.key = key
+        self.folder = folder
+        self.settings = settings or Settings()
+        self.pools = ViewerPools(folder / "pools", chain, key)
+        self.distrust = Distrust(folder / "distrust.jsonl")
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Be ready to ask."""
+        self.session: aiohttp.ClientSession = await self._stack.enter_async_context(open_session())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close files, locks and connections."""
+        await self._stack.aclose()
+
+    async def open(
+        self,
+        resource_id: bytes,
+        *,
+        origin: str | None = None,
+        peers: Iterable[str] = (),
+        publisher: bytes | None = None,
+    ) -> Purchase:
+        """Learn what a resource consists of, from its origin or from an interrupted purchase.
+
+        `publisher` is who must have signed a live manifest. Raises NoAnswer, BadManifest and OSError (another process
+        buys the same).
+        """
+        folder = self.folder / "chunks" / f"0x{resource_id.hex()}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._stack.callback(os.close, _lock(folder))
+        client = None if origin is None else OriginClient(self.session, origin, self.settings.reply_seconds)
+        store = await self._open_store(folder, resource_id, client)
+        self._stack.callback(store.close)
+        live = store.manifest.live
+        if live is not None and publisher not in (None, live.publisher):
+            raise BadManifest("the resource is of another publisher")
+        under_way = UnderWay(folder / "under-way")
+        self._stack.callback(under_way.close)
+        return Purchase(self, store, under_way, client, tuple(url.rstrip("/") for url in peers))
+
+    def keep(self, purse: Purse) -> Purse:
+        """Close a purse when the viewer ends."""
+        self._stack.callback(purse.ledger.close)
+        return purse
+
+    async def _open_store(self, folder: Path, resource_id: bytes, origin: OriginClient | None) -> ChunkStore:
+        domain = self.chain.domain
+        is_known = (folder / "manifest.json").exists()
+        if origin is None and not is_known:
+            raise NoAnswer("no origin was named, and nothing of this resource is here")
+        if origin is not None:
+            try:
+                return ChunkStore(folder, await origin.manifest(resource_id, domain))
+            except NoAnswer:
+                if not is_known:
+                    raise
+        return ChunkStore.open(folder, domain)
+
+
+class Purchase:
+    """One resource, as far as it is here. Made by `Viewer.open`."""
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        store: ChunkStore,
+        under_way: UnderWay,
+        origin: OriginClient | None,
+        peers: tuple[str, ...],
+    ) -> None:
+        """Without `fund` everything comes from the origin."""
+        self.store = store
+        self.purse: Purse | None = None
+        self.price_max = store.manifest.price_per_chunk
+        """The dearest peer that is bought from, in base units for a chunk."""
+        self._viewer = viewer
+        self._under_way = under_way
+        self._origin = origin
+        self._peers = peers
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the resource consists of."""
+        return self.store.manifest
+
+    async def fund(
+        self,
+        *,
+        deposit: int | None = None,
+        duration: int = DURATION_DEFAULT,
+        price_max: int | None = None,
+        collateral: int | None = None,
+        fee: int | None = None,
+    ) -> bytes:
+        """Open an own pool for this resource, or make one and wait for its block; return its cptxHash.
+
+        Amounts in base units, the duration in blocks. By default the deposit is the price of the whole resource at the
+        highest accepted price (the publisher's hint unless given), at least enough for eight first payments. Raises
+        NodeRefused, NodeAway, ProofRefused, LedgerRefused and OSError.
+        """
+        if price_max is not None:
+            self.price_max = price_max
+        found = await self._viewer.pools.find(self.manifest.resource_id, self.price_max)
+        if found is None:
+            least = PEERS_EXPECTED * self._first_amount_usual()
+            amount = max(self.manifest.chunk_count * self.price_max, least) if deposit is None else deposit
+            terms = PoolTerms(amount, duration, collateral, fee)
+            found = await self._viewer.pools.create(self.manifest.resource_id, terms, self.price_max)
+        self.purse = self._viewer.keep(found)
+        return found.cptx_hash
+
+    @asynccontextmanager
+    async def buying(self) -> AsyncIterator[Buying]:
+        """Have peers at work while inside; what is wanted is put into `queue`, or asked for with `chunk`."""
+        viewer = self._viewer
+        market = Market(viewer.session, self._documents, self._origin, self._terms(), viewer.settings)
+        buying = Buying(market, self.store, self._under_way, viewer.distrust, self.purse)
+        async with buying.running(self._peers):
+            following = asyncio.create_task(self._follow_live(buying))
+            try:
+                yield buying
+            finally:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+
+    async def save(self, out: Path, on_progress: Callable[[Progress], object] | None = None) -> Progress:
+        """Buy what is missing and write the file or folder; `on_progress` is called a few times a second.
+
+        Raises FetchFailed, LedgerRefused and OSError.
+        """
+        async with self.buying() as buying:
+            while True:
+                buying.queue.want(self.store.missing())
+                await self._until_here(buying, on_progress)
+                if self.store.check() == self.manifest.chunk_count and self._has_ended():
+                    break
+                await asyncio.sleep(0 if self._has_ended() else _PROGRESS_SECONDS)
+            report = buying.progress()
+        await asyncio.to_thread(self.store.export, out)
+        return report
+
+    async def _until_here(self, buying: Buying, on_progress: Callable[[Progress], object] | None) -> None:
+        waiting = asyncio.ensure_future(buying.all_here())
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=_PROGRESS_SECONDS)
+                if on_progress is not None:
+                    on_progress(buying.progress())
+        finally:
+            waiting.cancel()
+
+    def _has_ended(self) -> bool:
+        return self.manifest.live is None or self.manifest.live.ended
+
+    async def _follow_live(self, buying: Buying) -> None:
+        """Take newer manifests of a live resource until it ends."""
+        while self._origin is not None and not self._has_ended():
+            await asyncio.sleep(_LIVE_SECONDS)
+            with suppress(NoAnswer, BadManifest):
+                newer = await self._origin.manifest(self.manifest.resource_id, self._viewer.chain.domain)
+                if newer.follows(self.manifest):
+                    self.store.follow(newer)
+                    buying.follow(newer)
+
+    async def _documents(self, cptx_hash: bytes, target: bytes) -> Json:
+        return await self._viewer.chain.handshake_documents(cptx_hash, target)
+
+    def _first_amount_usual(self) -> int:
+        """Return what a cacher asks for at first by default: twice its settlement fee."""
+        return 2 * self._viewer.chain.parameters.min_fee
+
+    def _terms(self) -> Terms:
+        parameters, settings = self._viewer.chain.parameters, self._viewer.settings
+        accepted = settings.first_amount_max
+        return Terms(
+            price_max=self.price_max,
+            first_amount_max=FIRST_AMOUNT_FEES * parameters.min_fee if accepted is None else accepted,
+            reply_seconds=settings.reply_seconds,
+            block_seconds=min(parameters.block_interval, _BLOCK_SECONDS_MAX),
+        )
+
+
+def _lock(folder: Path) -> int:
+    """Return the lock of a resource's folder; raises OSError when another process buys the same."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise BlockingIOError(error.errno, "another process is fetching this resource", str(folder)) from error
+    return descriptor
+
+
+__all__ = ["FetchFailed", "Progress", "Purchase", "Settings", "Viewer"]
