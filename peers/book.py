@@ -155,7 +155,7 @@ class Book:
 
     def deliver(self, price: int) -> Book:
         """Note that something of this price was handed out."""
-        return replace(self, delivered=self.delivered + price)
+        return replace(self, delivered=self.delivered + price) if price else self
 
     def begin_settlement(self, fee: int) -> Book:
         """Note that a Settlement is about to be signed: its tgtSeq is spent from now on."""

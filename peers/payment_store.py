@@ -6,7 +6,7 @@ stops, because what is not on disk was not received. One LevelDB for one address
 
     i                        identity: format, genesis hash, address
     b || cptxHash            the book
-    c || cptxHash || index   a chunk that was paid for: total and tgtSeq of the payment
+    c || cptxHash || index   a chunk that was paid for; no value
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.records import POOL_BYTES, TARGET_BYTES, Pool, Target
 from storage.directory import sync_directory
@@ -39,13 +39,6 @@ _DELETED_AT_ONCE: Final = 10_000
 
 class StoreFailed(Exception):
     """The disk refused a write: nothing may be delivered any more. The argument says why."""
-
-
-class PaidChunk(NamedTuple):
-    """With which payment a chunk was paid: the same one gets it again."""
-
-    amount: int
-    tgt_seq: int
 
 
 @dataclass(slots=True)
@@ -92,24 +85,19 @@ class PaymentStore:
         for key, value in self._store.iterate(_BOOK, _CHUNK):
             yield decode_book(key[1:], self._target, value)
 
-    async def save(self, book: Book, chunk: tuple[int, PaidChunk] | None = None) -> None:
-        """Write a book, and a chunk that was paid for; it is synced when this returns. Raises StoreFailed."""
+    async def save(self, book: Book, paid_chunk: int | None = None) -> None:
+        """Write a book, and the chunk that was paid for; it is synced when this returns. Raises StoreFailed."""
         entries: dict[bytes, bytes | None] = {_BOOK + book.cptx_hash: encode_book(book)}
-        if chunk is not None:
-            index, paid = chunk
-            value = paid.amount.to_bytes(16, "big") + paid.tgt_seq.to_bytes(8, "big")
-            entries[_chunk_key(book.cptx_hash, index)] = value
+        if paid_chunk is not None:
+            entries[_chunk_key(book.cptx_hash, paid_chunk)] = b""
         await self._commit(entries)
 
-    async def paid_chunk(self, cptx_hash: bytes, index: int) -> PaidChunk | None:
-        """Return how a chunk was paid for, None if it was not; waits while that is being synced. Raises StoreFailed."""
+    async def was_paid(self, cptx_hash: bytes, index: int) -> bool:
+        """Tell whether a chunk was paid for in this pool; waits while that is being synced. Raises StoreFailed."""
         key = _chunk_key(cptx_hash, index)
         if key in self._next.entries or (self._writing is not None and key in self._writing.entries):
             await self._commit({})
-        value = self._store.get(key)
-        return (
-            None if value is None else PaidChunk(int.from_bytes(value[:16], "big"), int.from_bytes(value[16:], "big"))
-        )
+        return self._store.get(key) is not None
 
     async def forget(self, cptx_hash: bytes) -> None:
         """Delete a book and its chunks; raises StoreFailed."""

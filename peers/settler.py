@@ -15,10 +15,10 @@ from typing import Final
 from crypto.signature import SigningKey
 from light.errors import ProofRefused
 
-from .open_books import Account, Accounts, Settlement, Stage
 from .book import Caps, Moment, SettlePolicy
 from .chain_link import ChainLink, ProvenRecords
 from .node_rpc import NodeAway, NodeRefused
+from .open_books import Account, Accounts, Settlement, Stage
 from .payment_store import PaymentStore
 from .settlement import sign_settlement
 
@@ -60,6 +60,12 @@ class Settler:
     def wake(self) -> None:
         """Have the books looked at now: something was paid, or the chain moved."""
         self._wake.set()
+
+    def wake_for(self, account: Account) -> None:
+        """Have one book looked at if there is a reason to settle it: cheap, after each payment."""
+        moment = Moment(self._link.height, account.price, 0.0, self._is_closing)
+        if self.policy.reason(account.book, self.caps, moment) is not None:
+            self._wake.set()
 
     async def run(self) -> None:
         """Settle until cancelled; raises StoreFailed."""
