@@ -83,6 +83,8 @@ class Cacher:
         self.accounts = Accounts()
         self.url: str | None = None
         """Where viewers reach it; it is announced as soon as it is known."""
+        self.is_settled: bool | None = None
+        """At the end: whether all that was worth its fee was settled in time."""
         self._settings = settings
         self._store = store
         self._terms = Terms(
@@ -179,7 +181,7 @@ class Cacher:
             yield
             # Not after a failure: then nothing may be signed any more.
             self._is_closing = True
-            await self.settler.close(self._settings.stop_seconds)
+            self.is_settled = await self.settler.close(self._settings.stop_seconds)
             for task in working:
                 task.cancel()
 

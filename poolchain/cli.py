@@ -49,6 +49,7 @@ _CLIENT: Final[Mapping[str, Row]] = MappingProxyType(
         "pool": Row("pool", "pool_group", "create a micropayment pool, look at pools"),
         "payment": Row("payment", "payment_group", "sign and check payments off-chain"),
         "settle": Row("settle", "settle_command", "publish a payment that you received"),
+        "serve": Row("serve", "serve_command", "sell chunks of resources, paid off-chain"),
         "block": Row("look", "block_command", "look at a block"),
         "tx": Row("look", "tx_command", "look at a transaction"),
         "proof": Row("proof", "proof_group", "get proofs from a node, check them without one"),
