@@ -1,4 +1,4 @@
-"""The publisher's HTTP face: manifests and chunks for nothing, and the tracker (docs/peers.md, section 2). Plain ASGI."""
+"""The publisher's HTTP face: manifests, chunks for nothing, the tracker (docs/peers.md, section 2). Plain ASGI."""
 
 from __future__ import annotations
 

@@ -109,9 +109,14 @@ class Seller:
 
     async def shake_hands(self) -> None:
         """Show the pool to the peer, and learn what it wants; raises Left."""
-        documents = await self._documents(self._purse.cptx_hash, self.offer.target)
-        body = {"version": 1, "resourceId": f"0x{self.manifest.resource_id.hex()}", **documents}
-        answer = await self._exchange("POST", "/handshake", body=json.dumps(body).encode())
+        for _ in range(_ATTEMPTS):
+            documents = await self._documents(self._purse.cptx_hash, self.offer.target)
+            body = {"version": 1, "resourceId": f"0x{self.manifest.resource_id.hex()}", **documents}
+            answer = await self._exchange("POST", "/handshake", body=json.dumps(body).encode())
+            if answer.reason != "STALE_PROOF":
+                break
+            # The peer's node is ahead of ours, by a moment as a rule.
+            await asyncio.sleep(_PAUSE_SECONDS)
         if answer.status != 200:
             raise Left(Verdict(f"handshake refused: {answer.reason}"))
         try:
@@ -161,7 +166,8 @@ class Seller:
         try:
             payment = self._purse.pay(self.offer.target, total, self.account.tgt_seq)
         except DepositExhausted as error:
-            self.account.cancel()
+            # Nothing was signed: what was promised is what the ledger says.
+            self.account.promised = self._purse.ledger.total(self.offer.target)
             raise Left(Verdict("the deposit is used up")) from error
         # After an interruption a sum may have been signed that is higher than what the peer shows.
         self.account.promised = max(self.account.promised, payment.promise.amount)
@@ -188,7 +194,7 @@ class Seller:
                     if self.account is account:
                         await self.shake_hands()
                 return self.account.order()
-            case 404, "UNKNOWN_CHUNK":
+            case (404, "UNKNOWN_CHUNK") | (503, "CHUNK_UNAVAILABLE"):
                 account.cancel()
                 raise NotThere
             case _:
@@ -224,7 +230,7 @@ class Seller:
                     answer = await ask(
                         self._session, method, self.offer.url + path, body=body, headers=headers, limit=limit
                     )
-                if answer.status != 503:
+                if answer.status != 503 or (attempt + 1 == _ATTEMPTS and index is not None):
                     return answer
                 pause, reason = max(pause, answer.retry_after), answer.reason
             except TimeoutError:

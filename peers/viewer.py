@@ -24,12 +24,13 @@ import aiohttp
 
 from crypto.signature import SigningKey
 
-from .buying import Buying, FetchFailed, Market, Progress, Settings
+from .buying import Buying, Market
 from .chunk_store import ChunkStore
 from .manifest import BadManifest, Manifest
 from .node_rpc import Json
 from .origin_client import OriginClient
 from .pools_of_viewer import Chain, PoolTerms, ViewerPools
+from .progress import FetchFailed, Progress, Settings
 from .purse import Distrust, Purse
 from .seller import Terms
 from .transfer import NoAnswer, open_session
@@ -151,15 +152,16 @@ class Purchase:
         """Open an own pool for this resource, or make one and wait for its block; return its cptxHash.
 
         Amounts in base units, the duration in blocks. By default the deposit is the price of the whole resource at the
-        highest accepted price (the publisher's hint unless given), at least enough for eight first payments. Raises
-        NodeRefused, NodeAway, ProofRefused, LedgerRefused and OSError.
+        highest accepted price (the publisher's hint unless given), and room for what eight peers may have been promised
+        and not delivered; what is not used comes back. Raises NodeRefused, NodeAway, ProofRefused, LedgerRefused and
+        OSError.
         """
         if price_max is not None:
             self.price_max = price_max
         found = await self._viewer.pools.find(self.manifest.resource_id, self.price_max)
         if found is None:
-            least = PEERS_EXPECTED * self._first_amount_usual()
-            amount = max(self.manifest.chunk_count * self.price_max, least) if deposit is None else deposit
+            room = PEERS_EXPECTED * max(self._first_amount_usual(), self.price_max)
+            amount = self.manifest.chunk_count * self.price_max + room if deposit is None else deposit
             terms = PoolTerms(amount, duration, collateral, fee)
             found = await self._viewer.pools.create(self.manifest.resource_id, terms, self.price_max)
         self.purse = self._viewer.keep(found)

@@ -1,0 +1,196 @@
+"""The buying program against cachers that obey docs/peers.md, and against those that cheat."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from peers.progress import FetchFailed, Settings
+from peers.viewer import Viewer
+from tests.unit.peers.market import FIRST, PRICE, VIEWER, Market, open_market
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from peers.progress import Progress
+
+QUICK = Settings(reply_seconds=0.5, patience_seconds=1.0, tracker_seconds=0.5)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await work
+
+    asyncio.run(bounded())
+
+
+async def buy(market: Market, folder: Path, settings: Settings = QUICK, **terms: Any) -> Progress:
+    """The three calls; the file must be equal, and no promise may exceed the deposit."""
+    async with Viewer(market.chain, VIEWER, folder / "viewer", settings) as viewer:
+        purchase = await viewer.open(market.manifest.resource_id, origin=market.origin_url)
+        await purchase.fund(**terms)
+        report = await purchase.save(folder / "out.bin")
+        assert purchase.purse is not None
+        assert purchase.purse.ledger.promised <= purchase.purse.deposit
+    assert (folder / "out.bin").read_bytes() == market.file.read_bytes()
+    return report
+
+
+def test_three_honest_peers_deliver_everything_for_its_price(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 60, cachers=[{"delay_seconds": 0.01}] * 3) as market:
+            report = await buy(market, tmp_path)
+            assert report.from_origin == 0
+            assert sum(peer.chunks for peer in report.peers) == 60
+            assert [cacher.served for cacher in market.cachers] == pytest.approx([20, 20, 20], abs=5)
+            assert report.spent == sum(cacher.promised for cacher in market.cachers)
+            # Nobody holds more than a first payment beyond what was delivered.
+            for cacher in market.cachers:
+                assert 0 <= cacher.promised - cacher.served * PRICE <= FIRST - PRICE
+            assert len(market.chain.pools) == 1
+
+    run(work())
+
+
+CHEATS: list[dict[str, Any]] = [
+    {"garbage": True},
+    {"wrong_chunk": True},
+    {"silent": True},
+    {"greedy": True},
+]
+
+
+@pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: next(iter(cheat)))
+def test_a_cheat_gets_at_most_one_payment_and_never_another(tmp_path: Path, cheat: dict[str, Any]) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 30, cachers=[cheat, {}]) as market:
+            await buy(market, tmp_path)
+            bad, good = market.cachers
+            assert bad.promised <= max(PRICE, FIRST)
+            assert good.served >= 29
+            before = bad.requests
+            if not bad.silent:
+                shutil.rmtree(tmp_path / "viewer" / "chunks")
+                await buy(market, tmp_path)
+                assert bad.requests == before
+
+    run(work())
+
+
+def test_without_peers_everything_comes_from_the_origin(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 10, cachers=[]) as market:
+            report = await buy(market, tmp_path)
+            assert (report.from_origin, report.spent) == (10, 0)
+
+    run(work())
+
+
+def test_without_anybody_the_purchase_fails_with_names(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 10, cachers=[{"garbage": True}]) as market:
+            market.origin_works = False
+            with pytest.raises(FetchFailed, match="not chunk"):
+                await buy(market, tmp_path)
+
+    run(work())
+
+
+OBSTACLES: list[dict[str, Any]] = [
+    {"drops": 2},
+    {"busy": 2},
+    {"wrong_seq_after": 4},
+    {"forgets_handshakes": 1},
+    {"inflated": 10**9},
+    {"first": PRICE // 2},
+    {"first": 10 * PRICE},
+]
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES, ids=lambda fields: next(iter(fields)))
+def test_one_peer_with_an_obstacle_delivers_everything(tmp_path: Path, obstacle: dict[str, Any]) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 20, cachers=[obstacle]) as market:
+            report = await buy(market, tmp_path)
+            (cacher,) = market.cachers
+            assert report.from_origin == 0
+            assert cacher.served >= 20 - (1 if "forgets_handshakes" in obstacle else 0)
+            assert cacher.promised <= max(20 * PRICE, cacher.first) + PRICE * ("forgets_handshakes" in obstacle)
+
+    run(work())
+
+
+def test_a_capped_peer_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 20, cachers=[{"cap_after": 3}, {}]) as market:
+            report = await buy(market, tmp_path)
+            assert report.from_origin == 0, report
+            assert market.cachers[0].served == 3
+            assert market.cachers[1].served == 17
+
+    run(work())
+
+
+def test_a_peer_that_lacks_chunks_sells_the_others(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 20, cachers=[{"lacks": frozenset(range(5, 10))}]) as market:
+            report = await buy(market, tmp_path)
+            assert report.from_origin == 5
+            assert market.cachers[0].promised == 15 * PRICE
+
+    run(work())
+
+
+def test_a_dear_peer_is_not_asked(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 10, cachers=[{"price": PRICE + 1}]) as market:
+            report = await buy(market, tmp_path)
+            assert (report.from_origin, market.cachers[0].requests) == (10, 0)
+
+    run(work())
+
+
+def test_the_deposit_ends_the_buying_and_not_the_film(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 20, cachers=[{}, {}]) as market:
+            report = await buy(market, tmp_path, deposit=7 * PRICE)
+            assert report.spent <= 7 * PRICE
+            assert report.from_origin >= 13
+
+    run(work())
+
+
+def test_unknown_peers_are_not_paid_once_too_much_was_lost(tmp_path: Path) -> None:
+    """One operator with many addresses: each would take one chunk's price."""
+
+    async def work() -> None:
+        crowd = [{"garbage": True}] * 6
+        settings = Settings(reply_seconds=0.5, patience_seconds=1.0, tracker_seconds=0.2, peers_max=1)
+        async with open_market(tmp_path, 100, cachers=crowd) as market:
+            await buy(market, tmp_path, settings)
+            assert sum(cacher.promised for cacher in market.cachers) == PRICE
+
+    run(work())
+
+
+def test_after_an_interruption_nothing_is_bought_twice(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 40, cachers=[{"delay_seconds": 0.02}] * 2) as market:
+            async with Viewer(market.chain, VIEWER, tmp_path / "viewer", QUICK) as viewer:
+                purchase = await viewer.open(market.manifest.resource_id, origin=market.origin_url)
+                await purchase.fund()
+                saving = asyncio.create_task(purchase.save(tmp_path / "out.bin"))
+                while purchase.store.count() < 15:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                saving.cancel()
+                await asyncio.gather(saving, return_exceptions=True)
+            await buy(market, tmp_path)
+            assert len(market.chain.pools) == 1
+            assert sum(cacher.promised for cacher in market.cachers) == 40 * PRICE
+
+    run(work())
