@@ -332,7 +332,7 @@ def burned(records: Records) -> int:
 
 TestLedger = LedgerMachine.TestCase
 TestLedger.settings = settings(
-    max_examples=80,
+    max_examples=60,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,
