@@ -64,7 +64,7 @@ vectors: venv-test ## make tests/vectors/*.json anew
 	@$(RUN)/python -m tests.vectors.generate_proofs
 
 gate: venv-test $(ORACLES) ## attacks and searches too long for every day, with their figures
-	@$(RUN)/pytest -n $(workers) --dist load --max-worker-restart 0 -m gate -rP $(if $(k),-k "$(k)") $(ARGS)
+	@$(RUN)/pytest -n $(workers) --dist load --max-worker-restart 0 -m gate -rP -o faulthandler_timeout=900 $(if $(k),-k "$(k)") $(ARGS)
 
 bench: venv ## measure the state tree at a million keys; ARGS="--help" for its options
 	@$(RUN)/python -m benchmarks.state_tree $(ARGS)

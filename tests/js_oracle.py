@@ -30,10 +30,10 @@ def ask_node(script: str, question: object) -> Any:
     """
     node = shutil.which("node")
     if node is None:
-        return _give_up("Node.js is not installed")
+        return give_up("Node.js is not installed")
     for folder in (FOLDER, CLIENT):
         if not (folder / "node_modules").is_dir():
-            return _give_up(f"the packages of {folder.parent.name}/js are not installed (npm ci)")
+            return give_up(f"the packages of {folder.parent.name}/js are not installed (npm ci)")
     done = subprocess.run(
         [node, script],
         cwd=FOLDER,
@@ -48,7 +48,7 @@ def ask_node(script: str, question: object) -> Any:
     return json.loads(done.stdout)
 
 
-def _give_up(reason: str) -> None:
+def give_up(reason: str) -> None:
     if os.environ.get("POOLCHAIN_REQUIRE_NODE") == "1":
         pytest.fail(f"{reason}, and POOLCHAIN_REQUIRE_NODE=1", pytrace=False)
     pytest.skip(reason)

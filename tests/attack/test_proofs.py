@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 SEED = int(os.environ.get("POOLCHAIN_ATTACK_SEED", "9162"))
 SLICE, SLICE_OF_JAVASCRIPT, BATCH = 40, 10, 1000
-PARTS = 5
+PARTS = 20
 assert {damages, tree_damages, state_damages}  # importing them fills DAMAGES
 
 
