@@ -16,6 +16,7 @@ from crypto.signature import SigningKey
 from ledger.errors import InvalidBlock, InvariantViolation
 from ledger.records import tree_key
 from ledger.tree_build import compute_root
+from storage.chain_store import ChainStore
 from tests.model.small_chain import ALICE_KEY, AUTHORITY, AUTHORITY_KEY, BOB_KEY, CAROL_KEY, DAVE_KEY
 from tests.unit.consensus.traffic import Traffic, busy_world
 from tests.unit.consensus.world import START, TREE_CACHE_BYTES, World
@@ -216,6 +217,16 @@ def test_a_chain_is_resumed_where_it_stood() -> None:
         resumed.build(resumed.tip, sent, START).executed, world.chain.build(world.chain.tip, sent, START).executed
     )
     assert resumed.tip.supply == world.chain.tip.supply
+
+
+def test_tokens_that_nobody_made_stop_the_chain(world: World) -> None:
+    balances, locked, burned = world.chain.tip.supply
+    for wrong in ((balances + 1, locked, burned), (balances, locked + 1, burned), (balances, locked, burned + 1)):
+        world.disk.damage(b"Msupply", b"".join(amount.to_bytes(16, "big") for amount in wrong))
+        store = ChainStore(world.store._kv)
+        chain = Chain(store, world.genesis, world.domain, TREE_CACHE_BYTES)
+        with pytest.raises(InvariantViolation, match="supply equation"):
+            chain.build(chain.tip, [world.transfer(ALICE_KEY, 0)], START)
 
 
 def test_a_seal_is_worth_nothing_for_another_block_or_chain(world: World) -> None:
