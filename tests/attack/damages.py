@@ -15,7 +15,7 @@ from tests.model.small_chain import AUTHORITY_KEY, BOB, BOB_KEY
 from tests.unit.light.forger import as_sealed, text
 
 from .forest import Json
-from .places import Place, change, deep_places, flip_bit, places_named, value_at
+from .places import Place, change, flip_bit, value_at
 from .victim import Damage, Victim, damage
 
 # The envelope and the form
@@ -46,20 +46,20 @@ def _kind(victim: Victim) -> Json:
 
 @damage("missing member")
 def _missing(victim: Victim) -> Json:
-    place = victim.chance.choice([place for place in deep_places(victim.document) if isinstance(place[-1], str)])
+    place = victim.chance.choice([place for place in victim.places if isinstance(place[-1], str)])
     return change(victim.document, place, remove=True)
 
 
 @damage("extra member")
 def _extra(victim: Victim) -> Json:
-    objects = [place for place in deep_places(victim.document) if isinstance(value_at(victim.document, place), dict)]
+    objects = [place for place in victim.places if isinstance(value_at(victim.document, place), dict)]
     return change(victim.document, (*victim.chance.choice([(), *objects]), "note"), "0x")
 
 
 def _texts(victim: Victim, *, letters: bool = False) -> list[Place]:
     """Places of 0x-hex; the key of an absent record is left alone: its neighbour may be absent by the same proof."""
     found = []
-    for place in deep_places(victim.document):
+    for place in victim.places:
         value = value_at(victim.document, place)
         is_hex = isinstance(value, str) and value.startswith("0x") and len(value) > 2 and place[0] != "key"
         if is_hex and (not letters or value != value.upper().replace("X", "x")):
@@ -100,9 +100,7 @@ def _null(victim: Victim) -> Json:
 
 def _flip(name: str) -> Damage:
     def flip(victim: Victim) -> Json | None:
-        place = victim.draw(
-            [place for place in places_named(victim.document, name) if value_at(victim.document, place)]
-        )
+        place = victim.draw([place for place in victim.named(name) if value_at(victim.document, place)])
         if place is None:
             return None
         return change(victim.document, place, flip_bit(value_at(victim.document, place), victim.chance))

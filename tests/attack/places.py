@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -11,19 +10,13 @@ Place = tuple[str | int, ...]
 
 def deep_places(value: object, place: Place = ()) -> list[Place]:
     """Everything inside a value."""
-    return list(_walk(value, place))
-
-
-def _walk(value: object, place: Place) -> Iterator[Place]:
-    if isinstance(value, dict | list):
-        for name, member in value.items() if isinstance(value, dict) else enumerate(value):
-            yield (*place, name)
-            yield from _walk(member, (*place, name))
-
-
-def places_named(value: object, name: str) -> list[Place]:
-    """All members of this name, however deep."""
-    return [place for place in deep_places(value) if place[-1] == name]
+    if not isinstance(value, dict | list):
+        return []
+    found: list[Place] = []
+    for name, member in value.items() if isinstance(value, dict) else enumerate(value):
+        found.append((*place, name))
+        found += deep_places(member, (*place, name))
+    return found
 
 
 def value_at(value: Any, place: Place) -> Any:

@@ -10,7 +10,7 @@ from crypto.merkle import hash_leaf
 from tests.unit.light.forger import as_sealed, text
 
 from .forest import SIZES, TOP, Json
-from .places import change, flip_bit, places_named, value_at
+from .places import change, flip_bit, value_at
 from .victim import Damage, Victim, damage
 
 # Paths, wherever there is one
@@ -52,7 +52,7 @@ for _name, _edit in (
 
 def _counted(name: str, change_by: Callable[[int, Random], int]) -> Damage:
     def move(victim: Victim) -> Json | None:
-        place = victim.draw(places_named(victim.document, name))
+        place = victim.draw(victim.named(name))
         moved = -1 if place is None else change_by(int(value_at(victim.document, place), 16), victim.chance)
         return None if place is None or moved < 0 else change(victim.document, place, hex(moved))
 
@@ -68,7 +68,7 @@ for _name in ("leafIndex", "treeSize"):
 
 @damage("other path of the same tree")
 def _other_path(victim: Victim) -> Json | None:
-    place = victim.draw([place[:-1] for place in places_named(victim.document, "leafIndex")])
+    place = victim.draw([place[:-1] for place in victim.named("leafIndex")])
     if place is None:
         return None
     index, size = (int(value_at(victim.document, (*place, name)), 16) for name in ("leafIndex", "treeSize"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 from crypto.hashing import keccak256
@@ -11,7 +12,7 @@ from light.verify import Trust
 from tests.model.small_chain import BOB
 
 from .forest import Case, Forest, Json
-from .places import Place, change, places_named, value_at
+from .places import Place, change, deep_places, value_at
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,19 @@ class Victim:
     document: Json
     chance: Random
 
+    @cached_property
+    def places(self) -> list[Place]:
+        return deep_places(self.document)
+
+    def named(self, name: str) -> list[Place]:
+        return [place for place in self.places if place[-1] == name]
+
     def draw(self, places: list[Place]) -> Place | None:
         return self.chance.choice(places) if places else None
 
     def sealed_place(self) -> Place:
         """Where some header with its seal is: () is the document itself."""
-        return self.chance.choice([place[:-1] for place in places_named(self.document, "header")])
+        return self.chance.choice([place[:-1] for place in self.named("header")])
 
     def with_sealed(self, place: Place, sealed: Json) -> Json:
         found = self.document
@@ -37,7 +45,7 @@ class Victim:
         return found
 
     def path_place(self) -> Place | None:
-        return self.draw(places_named(self.document, "path"))
+        return self.draw(self.named("path"))
 
     def edit_path(self, edit: Callable[[list[str]], list[str]]) -> Json | None:
         place = self.path_place()
