@@ -91,9 +91,9 @@ class PayerLedger:
         """What can still be promised, in base units."""
         return self._deposit - self.promised
 
-    def may_have_promised(self, target: bytes) -> bool:
-        """Tell whether a target may hold a payment from this pool."""
-        return target in self._lines
+    def targets(self) -> list[bytes]:
+        """Return who may hold a payment from this pool."""
+        return [*self._lines]
 
     def total(self, target: bytes) -> int:
         """Return the highest total that is known to have been promised to a target."""

@@ -86,32 +86,34 @@ class Viewer:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stack.callback(os.close, _lock(folder))
         client = None if origin is None else OriginClient(self.session, origin, self.settings.reply_seconds)
-        store = await self._open_store(folder, resource_id, client)
+        urls = [url.rstrip("/") for url in peers]
+        sources = [*([] if client is None else [client]), *(OriginClient(self.session, url) for url in urls)]
+        store = await self._open_store(folder, resource_id, sources)
         self._stack.callback(store.close)
         live = store.manifest.live
         if live is not None and publisher not in (None, live.publisher):
             raise BadManifest("the resource is of another publisher")
         under_way = UnderWay(folder / "under-way")
         self._stack.callback(under_way.close)
-        return Purchase(self, store, under_way, client, tuple(url.rstrip("/") for url in peers))
+        return Purchase(self, store, under_way, client, tuple(urls))
 
     def keep(self, purse: Purse) -> Purse:
         """Close a purse when the viewer ends."""
         self._stack.callback(purse.ledger.close)
         return purse
 
-    async def _open_store(self, folder: Path, resource_id: bytes, origin: OriginClient | None) -> ChunkStore:
+    async def _open_store(self, folder: Path, resource_id: bytes, sources: Iterable[OriginClient]) -> ChunkStore:
+        """Take the manifest from whoever has it: it is checked, so that anybody may give it."""
         domain = self.chain.domain
-        is_known = (folder / "manifest.json").exists()
-        if origin is None and not is_known:
-            raise NoAnswer("no origin was named, and nothing of this resource is here")
-        if origin is not None:
+        failures: list[Exception] = [NoAnswer("nobody was named who has the resource")]
+        for source in sources:
             try:
-                return ChunkStore(folder, await origin.manifest(resource_id, domain))
-            except NoAnswer:
-                if not is_known:
-                    raise
-        return ChunkStore.open(folder, domain)
+                return ChunkStore(folder, await source.manifest(resource_id, domain))
+            except (NoAnswer, BadManifest) as error:
+                failures.append(error)
+        if (folder / "manifest.json").exists():
+            return ChunkStore.open(folder, domain)
+        raise failures[-1]
 
 
 class Purchase:

@@ -49,6 +49,8 @@ _CLIENT: Final[Mapping[str, Row]] = MappingProxyType(
         "pool": Row("pool", "pool_group", "create a micropayment pool, look at pools"),
         "payment": Row("payment", "payment_group", "sign and check payments off-chain"),
         "settle": Row("settle", "settle_command", "publish a payment that you received"),
+        "publish": Row("publish", "publish_command", "be the origin of a file or folder"),
+        "fetch": Row("fetch", "fetch_command", "buy a file chunk by chunk from many cachers"),
         "serve": Row("serve", "serve_command", "sell chunks of resources, paid off-chain"),
         "block": Row("look", "block_command", "look at a block"),
         "tx": Row("look", "tx_command", "look at a transaction"),

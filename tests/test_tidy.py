@@ -313,3 +313,10 @@ def test_no_module_loads_costly_packages_at_start() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not set(NEVER_AT_START) & set(done.stdout.split())
+
+
+def test_a_node_does_not_load_what_only_peers_need() -> None:
+    code = "import poolchain.commands.node, poolchain.commands.devnet, poolchain.running, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not {"aiohttp", "peers"} & set(done.stdout.split())
