@@ -30,7 +30,7 @@ from .payment_store import PaymentStore, StoreFailed
 from .refused import Json, Refused
 from .settler import Settler
 from .shelf import Shelf
-from .till import charge, expect_sellable, read_payment, refuse
+from .till import charge, expect_ours, expect_sellable, read_payment, refuse
 from .transfer import NoAnswer, open_session
 
 HANDSHAKES_AT_ONCE: Final = 4
@@ -289,11 +289,11 @@ class Cacher:
         self, account: Account, payment: Payment, signer: bytes, terms: Terms, *, index: int
     ) -> tuple[Book, bool]:
         """Return the book after the sale, and whether the chunk was not paid for before; raises Refused."""
-        was_paid = account.is_kept and await self._was_paid(account.book.cptx_hash, index)
-        if was_paid and not account.may_repeat:
-            was_paid = False
+        expect_ours(account.book, payment, signer)
+        was_paid = account.is_kept and account.may_repeat and await self._was_paid(account.book.cptx_hash, index)
         book = account.book
-        expect_sellable(book, self.link.height, terms)
+        if not was_paid:
+            expect_sellable(book, self.link.height, terms)
         try:
             return charge(book, payment, signer, terms, caps=self._caps, was_paid=was_paid), not was_paid
         except Declined as declined:

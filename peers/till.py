@@ -26,6 +26,15 @@ def read_payment(header: str | None, terms: Terms) -> Payment:
         raise Refused("BAD_PAYMENT", f"{PAYMENT_BYTES} bytes as lower-case 0x-hex", error) from error
 
 
+def expect_ours(book: Book, payment: Payment, signer: bytes) -> None:
+    """Refuse what is not a promise of this pool's creator to this cacher."""
+    promise = payment.promise
+    if promise.target != book.target or promise.cptx_hash != book.cptx_hash:
+        raise Refused("BAD_PAYMENT", "a payment from this pool to this cacher", f"target 0x{promise.target.hex()}")
+    if signer != book.pool.creator:
+        raise Refused("BAD_PAYMENT", "a payment signed by the pool's creator", f"signed by 0x{signer.hex()}")
+
+
 def expect_sellable(book: Book, height: int, terms: Terms) -> None:
     """Refuse to sell to a pool that is closed, or will be before a settlement is safely in a block."""
     left = book.pool.expires_at - height - 1
@@ -41,9 +50,8 @@ def charge(book: Book, payment: Payment, signer: bytes, terms: Terms, *, caps: C
     What was promised before counts: a payment that the book has already, or an older one, buys what the newest still
     covers. `was_paid`: the chunk was paid for in this pool and costs nothing.
     """
+    expect_ours(book, payment, signer)
     promise, price = payment.promise, 0 if was_paid else terms.price_per_chunk
-    if promise.target != book.target or promise.cptx_hash != book.cptx_hash or signer != book.pool.creator:
-        raise Refused("BAD_PAYMENT", "a payment by the pool's creator to this cacher", f"signed by 0x{signer.hex()}")
     least = book.least_amount(price, terms.first_amount)
     if promise.tgt_seq == book.next_seq and promise.amount >= max(book.promised, least):
         try:
