@@ -8,6 +8,8 @@ from pathlib import Path
 
 from crypto.signature import SigningKey
 
+from .keyfile_library import load_keyfile_library
+
 
 class BadKeyFile(Exception):
     """The key file cannot be used; the argument is one sentence for the operator."""
@@ -15,8 +17,6 @@ class BadKeyFile(Exception):
 
 def load_key(path: Path, password: str) -> SigningKey:
     """Return the key of a keystore file; raises BadKeyFile."""
-    from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415
-
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
@@ -26,9 +26,9 @@ def load_key(path: Path, password: str) -> SigningKey:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise BadKeyFile(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadKeyFile(f"{path} is not a keystore file: {error}") from error
     try:
-        return SigningKey(bytes(decode_keyfile_json(document, password.encode())))
+        return SigningKey(bytes(load_keyfile_library().decode_keyfile_json(document, password.encode())))
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise BadKeyFile(f"{path} cannot be opened with this password: {error}") from error

@@ -34,7 +34,7 @@ def read_genesis(file: TextIO) -> Genesis:
         if not isinstance(head, dict) or head.get("poolchainExport") != FORMAT:
             raise BadChainFile(f"line 1: expected an object with poolchainExport {FORMAT}")
         return parse_genesis(json.dumps(head.get("genesis")).encode())
-    except (ValueError, InvalidGenesis) as error:
+    except (ValueError, RecursionError, InvalidGenesis) as error:
         raise BadChainFile(f"line 1: {error}") from error
 
 

@@ -15,6 +15,7 @@ from crypto.signature import SECRET_BYTES, SigningKey
 from .authority_key import BadKeyFile, load_key
 from .failure import Failure, Unavailable
 from .home import home
+from .keyfile_library import load_keyfile_library
 from .private_files import is_private, make_private_directory, write_new
 
 SCRYPT_N: Final = 1 << 18
@@ -81,9 +82,9 @@ class Keystore:
 
 def encrypt(key: SigningKey, password: str, scrypt_n: int) -> bytes:
     """Return the web3 secret-storage file of a key."""
-    from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415  # its import alone takes a second
-
-    document = create_keyfile_json(key.secret, password.encode(), kdf="scrypt", iterations=scrypt_n)
+    document = load_keyfile_library().create_keyfile_json(
+        key.secret, password.encode(), kdf="scrypt", iterations=scrypt_n
+    )
     # geth writes it so, and some tools compare the text.
     document["address"] = key.address.hex()
     return json.dumps(document, indent=2).encode() + b"\n"

@@ -90,7 +90,7 @@ class RpcClient:
     def _parse(self, response: HTTPResponse, text: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if response.status == 200 and isinstance(answer, dict) and {"result", "error"} & answer.keys():
             return answer
