@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from crypto.eip712 import Domain
 from crypto.signature import SigningKey
-from ledger.records import Pool, PoolStatus, Target
+from ledger.records import ABSENT_TARGET, Pool, PoolStatus, Target
 from peers.book import Book, Caps, Moment, SettlePolicy
 from peers.handshake import Terms
 from peers.payment import Payment, Promise
@@ -32,7 +32,7 @@ TERMS: Final = Terms(
 )
 
 
-def book(record: Target = Target(0, 0), height: int = 1, /, **pool: Any) -> Book:
+def book(record: Target = ABSENT_TARGET, height: int = 1, /, **pool: Any) -> Book:
     """A book without payments, over the usual pool with some members changed."""
     return Book(POOL_ID, SELLER.address, POOL._replace(**pool), record, height, delivered=record.paid)
 
