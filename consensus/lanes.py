@@ -22,7 +22,10 @@ from .pending import Dropped, Pending, WithPending, judged
 
 @dataclass(slots=True)
 class Queue:
-    """The pending transactions of one lane in the order of their positions, without gaps; all watch the same keys."""
+    """The pending transactions of one lane in the order of their positions, without gaps; all watch the same keys.
+
+    Empty only while they are judged again.
+    """
 
     lane: Lane
     """That of the transaction with which the queue began."""
@@ -30,8 +33,6 @@ class Queue:
 
     def index_of(self, position: int) -> int | None:
         """Return the index of the entry with this position, if there is one."""
-        if not self.entries:
-            return None
         index = position - self.entries[0].lane.position
         return index if 0 <= index < len(self.entries) else None
 
@@ -39,7 +40,7 @@ class Queue:
         """Return the entry behind which a position is judged: the last one, unless an entry has this position."""
         index = self.index_of(position)
         if index is None:
-            return self.entries[-1] if self.entries else None
+            return self.entries[-1]
         return self.entries[index - 1] if index else None
 
 
