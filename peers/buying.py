@@ -83,6 +83,8 @@ class Buying:
         self._distrust = distrust
         self._purse = purse
         self._unasked = 0
+        self._held = {index: target for target, indices in under_way.before.items() for index in indices}
+        """Chunks that a peer was paid for before an interruption, and that nobody else is to be paid for meanwhile."""
         self._deals: dict[str, _Deal] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._dealing: set[asyncio.Task[None]] = set()
@@ -98,6 +100,8 @@ class Buying:
         """Buy what is wanted while inside; raises FetchFailed when nobody can deliver, and LedgerRefused."""
         self._started = self._moved = time.monotonic()
         self._unasked = 0 if self._purse is None else 1 + len(urls)
+        if self._purse is None:
+            self._held.clear()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -195,12 +199,15 @@ class Buying:
             _log.info("%s %s", offer.url, deal.state)
             if verdict.lost or verdict.cheat:
                 self._distrust.note(purse, offer.url, offer.target, verdict)
+            self._let_go(offer.target)
             self.queue.wake()
 
     async def _work(self, deal: _Deal, seller: Seller, purse: Purse, number: int) -> None:
         """Buy one chunk after the other; raises Left."""
         again = [*self._under_way.before.get(deal.offer.target, [])] if number == 0 else []
         while True:
+            if number == 0 and not again:
+                self._let_go(deal.offer.target)
             pause = deal.paused_until - time.monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
@@ -219,7 +226,16 @@ class Buying:
         while again:
             if self.queue.take_this(index := again.pop()):
                 return index
-        return self.queue.take(lambda index: index not in seller.lacks)
+        return self.queue.take(lambda index: index not in seller.lacks and not self._is_held(index))
+
+    def _is_held(self, index: int) -> bool:
+        """Tell whether a chunk waits for the peer that was paid for it; not for long, if that peer does not come."""
+        if self._held and time.monotonic() - self._started > self._settings.reply_seconds:
+            self._held.clear()
+        return index in self._held
+
+    def _let_go(self, target: bytes) -> None:
+        self._held = {index: owner for index, owner in self._held.items() if owner != target}
 
     async def _buy(self, deal: _Deal, seller: Seller, index: int) -> None:
         target = deal.offer.target
@@ -285,7 +301,7 @@ class Buying:
 
     def _is_for_origin(self, index: int) -> bool:
         """Tell whether no peer that is at work, or about to be, could deliver a chunk."""
-        if self._unasked > 0:
+        if self._unasked > 0 or self._is_held(index):
             return False
         now = time.monotonic()
         return not any(

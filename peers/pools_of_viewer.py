@@ -30,7 +30,9 @@ REWARDED_FEES: Final = 10
 MARGIN_BLOCKS: Final = 60
 """A pool with fewer blocks left is not begun with: cachers would refuse it."""
 RESERVED_CHUNKS: Final = 32
-"""For so many chunks the ledger waits for the disk once."""
+"""For so many chunks the ledger waits for the disk once..."""
+RESERVED_SHARE: Final = 128
+"""... but never more than this part of the deposit, which after a crash counts as promised."""
 Json = dict[str, Any]
 
 
@@ -180,8 +182,9 @@ class ViewerPools:
         """Open the ledger of a pool; None when another process has it. Raises LedgerRefused for a damaged one."""
         path = self._folder / f"0x{cptx_hash.hex()}.ledger"
         name = f"{self._chain.domain.genesis_hash.hex()}:{cptx_hash.hex()}"
+        ahead = min(RESERVED_CHUNKS * price, deposit // RESERVED_SHARE)
         try:
-            ledger = PayerLedger(path, name, deposit, reserve_ahead=RESERVED_CHUNKS * price)
+            ledger = PayerLedger(path, name, deposit, reserve_ahead=ahead)
         except LedgerRefused as error:
             if "in use" in str(error):
                 return None

@@ -51,6 +51,7 @@ _CLIENT: Final[Mapping[str, Row]] = MappingProxyType(
         "settle": Row("settle", "settle_command", "publish a payment that you received"),
         "publish": Row("publish", "publish_command", "be the origin of a file or folder"),
         "fetch": Row("fetch", "fetch_command", "buy a file chunk by chunk from many cachers"),
+        "play": Row("play", "play_command", "buy a stream segment by segment for a local player"),
         "serve": Row("serve", "serve_command", "sell chunks of resources, paid off-chain"),
         "block": Row("look", "block_command", "look at a block"),
         "tx": Row("look", "tx_command", "look at a transaction"),

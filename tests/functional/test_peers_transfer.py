@@ -1,0 +1,157 @@
+"""A file and a film, bought from real cachers on a real chain: what arrives, what was paid, what the chain has seen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from .cacher_process import CacherProcess
+from .command_line import CommandLine
+from .node_process import ROOT, NodeProcess
+from .peer_commands import PeerCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PRICE = 10**13
+CHUNK_BYTES = 64 * 1024
+
+
+class Town(NamedTuple):
+    """A node, a publisher and three cachers."""
+
+    node: NodeProcess
+    origin: PeerCommand
+    cachers: list[CacherProcess]
+    line: CommandLine
+
+    @property
+    def resource(self) -> str:
+        return str(self.origin.banner["resourceId"])
+
+    def buying(self) -> list[str]:
+        """Arguments that name the resource, everybody who has it, and who pays."""
+        peers = [argument for cacher in self.cachers for argument in ("--peer", cacher.url)]
+        return [self.resource, "--origin", self.origin.url, *peers, "--from", "devnet:0"]
+
+
+@contextmanager
+def town(folder: Path, content: Path) -> Iterator[Town]:
+    with ExitStack() as stack:
+        node = stack.enter_context(NodeProcess(folder))
+        published = ("publish", str(content), "--price", "0.00001", "--chunk-bytes", str(CHUNK_BYTES))
+        origin = stack.enter_context(PeerCommand(folder, "origin", *published))
+        cachers = [
+            stack.enter_context(
+                CacherProcess(folder, node.url, "--origin", origin.url, price=PRICE, account=f"devnet:{number}")
+            )
+            for number in (1, 2, 3)
+        ]
+        yield Town(node, origin, cachers, CommandLine(folder / "home", node.url))
+
+
+def balance(node: NodeProcess, address: str) -> int:
+    return int(node.call("account_get", address=address)["balance"], 16)
+
+
+def test_a_file_is_bought_from_three_cachers_with_four_transactions(tmp_path: Path) -> None:
+    film = tmp_path / "film.bin"
+    film.write_bytes(os.urandom(200 * CHUNK_BYTES - 100))
+    with town(tmp_path, film) as found:
+        before = [balance(found.node, cacher.banner["target"]) for cacher in found.cachers]
+        report = found.line.json("fetch", *found.buying(), "--out", str(tmp_path / "out.bin"))
+        assert (tmp_path / "out.bin").read_bytes() == film.read_bytes()
+        chunks = {peer["target"]: peer["chunks"] for peer in report["peers"]}
+        assert report["fromOrigin"] == 0
+        assert sum(chunks.values()) == 200
+        # About equal shares: nobody comes near the half of the deposit at which it would have to settle early.
+        assert max(chunks.values()) < 100
+        assert int(report["spent"], 16) == 200 * PRICE
+        for cacher in found.cachers:
+            cacher.terminate()
+        pool = found.node.call("pool_get", cptxHash=report["cptxHash"])
+        assert int(pool["spent"], 16) == 200 * PRICE
+        fee = 10**12
+        for cacher, had in zip(found.cachers, before, strict=True):
+            target = cacher.banner["target"]
+            paid = chunks[target] * PRICE
+            assert balance(found.node, target) == had + paid - fee
+            record = found.node.call("pool_getTarget", cptxHash=report["cptxHash"], target=target)
+            assert (int(record["seq"], 16), int(record["paid"], 16)) == (1, paid)
+        height = int(found.node.call("chain_status")["head"]["height"], 16)
+        headers = [found.node.call("chain_getBlock", block=hex(number)) for number in range(1, height + 1)]
+        assert sum(len(block["transactions"]) for block in headers) == 4
+
+
+def test_killed_in_between_it_goes_on_and_pays_for_each_chunk_once(tmp_path: Path) -> None:
+    film = tmp_path / "film.bin"
+    film.write_bytes(os.urandom(1500 * CHUNK_BYTES))
+    with town(tmp_path, film) as found:
+        arguments = ["fetch", *found.buying(), "--out", str(tmp_path / "out.bin")]
+        environment = {**os.environ, "POOLCHAIN_HOME": str(tmp_path / "home"), "POOLCHAIN_RPC": found.node.url}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "poolchain", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        data = tmp_path / "home" / "viewer" / "chunks" / found.resource / "have"
+        deadline = time.monotonic() + 30
+        while not data.exists() or sum(byte.bit_count() for byte in data.read_bytes()) < 200:
+            assert process.poll() is None, "it was done before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        report = found.line.json(*arguments)
+        assert (tmp_path / "out.bin").read_bytes() == film.read_bytes()
+        assert len(found.node.call("pool_list", resourceId=found.resource)["pools"]) == 1
+        assert report["fetchedBytes"] <= 1300 * CHUNK_BYTES
+        for cacher in found.cachers:
+            cacher.terminate()
+        pool = found.node.call("pool_get", cptxHash=report["cptxHash"])
+        assert int(pool["spent"], 16) == 1500 * PRICE
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_an_unmodified_player_plays_a_film_that_is_bought_segment_by_segment(tmp_path: Path) -> None:
+    hls = tmp_path / "hls"
+    hls.mkdir()
+    make = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=12", "-f", "lavfi", "-i", "sine=duration=12"]
+    coded = ["-c:v", "mpeg2video", "-b:v", "2M", "-g", "25", "-c:a", "mp2", "-f", "hls", "-hls_time", "2"]
+    ffmpeg(*make, *coded, "-hls_list_size", "0", str(hls / "index.m3u8"))
+    with town(tmp_path, hls) as found:
+        playing = PeerCommand(tmp_path, "play", "play", *found.buying(), home=tmp_path / "home", rpc=found.node.url)
+        with playing:
+            copied = ["-map", "0", "-c", "copy", "-f", "mpegts", "-mpegts_flags", "initial_discontinuity"]
+            ffmpeg("-i", playing.banner["playlist"], *copied, str(tmp_path / "bought.ts"))
+        ffmpeg("-i", str(hls / "index.m3u8"), *copied, str(tmp_path / "direct.ts"))
+        assert (tmp_path / "bought.ts").read_bytes() == (tmp_path / "direct.ts").read_bytes()
+        for cacher in found.cachers:
+            cacher.terminate()
+        (pool,) = found.node.call("pool_list", resourceId=found.resource)["pools"]
+        chunks = found.origin.banner["chunkCount"] - 1  # the index is in the manifest
+        assert int(pool["spent"], 16) <= chunks * PRICE
+        assert int(pool["spent"], 16) >= chunks * PRICE * 3 // 4
+
+
+def ffmpeg(*arguments: str) -> None:
+    done = subprocess.run(
+        ["ffmpeg", "-nostdin", "-loglevel", "error", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+        env={**os.environ, "no_proxy": "*"},
+    )
+    assert done.returncode == 0, done.stderr
