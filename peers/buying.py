@@ -18,7 +18,7 @@ import aiohttp
 from crypto.address import checksum_address
 
 from .chunk_store import ChunkMissing, ChunkStore
-from .manifest import Manifest
+from .manifest import BadManifest, Manifest
 from .origin_client import OriginClient
 from .payer_ledger import LedgerRefused
 from .progress import FetchFailed, PeerShare, Progress, Settings
@@ -97,7 +97,10 @@ class Buying:
 
     @asynccontextmanager
     async def running(self, urls: tuple[str, ...] = ()) -> AsyncIterator[None]:
-        """Buy what is wanted while inside; raises FetchFailed when nobody can deliver, and LedgerRefused."""
+        """Buy what is wanted while inside.
+
+        Raises FetchFailed when nobody can deliver, LedgerRefused, BadManifest and OSError.
+        """
         self._started = self._moved = time.monotonic()
         self._unasked = 0 if self._purse is None else 1 + len(urls)
         if self._purse is None:
@@ -114,7 +117,7 @@ class Buying:
                     for task in [*helpers, *self._dealing]:
                         task.cancel()
         except BaseExceptionGroup as group:
-            failed = group.split((FetchFailed, LedgerRefused, OSError))[0]
+            failed = group.split((FetchFailed, LedgerRefused, BadManifest, OSError))[0]
             if failed is None:
                 raise
             raise _first(failed) from None

@@ -143,11 +143,17 @@ class Manifest:
         return file, (index - file.first_chunk) * self.chunk_bytes
 
     def verify_chunk(self, index: int, data: bytes) -> None:
-        """Check that `data` is this chunk; raises WrongChunk."""
+        """Check that `data` is this chunk; raises WrongChunk.
+
+        Raises BadManifest for bytes that have the right hash and not the length that the manifest says: an id commits
+        to the chunks, not to chunkBytes, so it is the manifest that is wrong and not who gave the chunk.
+        """
         if not 0 <= index < len(self.chunks):
             raise WrongChunk(f"there are {len(self.chunks)} chunks, none has the index {index}")
         if len(data) > CHUNK_BYTES_MAX or hash_leaf(data) != self.chunks[index]:
             raise WrongChunk(f"{len(data)} bytes are not chunk {index}")
+        if len(data) != self.chunk_size(index):
+            raise BadManifest(f"chunk {index} has {len(data)} bytes, the manifest says {self.chunk_size(index)}")
 
     def find(self, path: str) -> FileEntry | None:
         """Return the file of this path: in a live resource the newest one, which replaces those before it."""

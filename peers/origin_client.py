@@ -45,7 +45,7 @@ class OriginClient:
             raise NoAnswer(f"{url}: status {answer.status}, {answer.reason}")
         try:
             manifest.verify_chunk(index, answer.body)
-        except WrongChunk as error:
+        except (WrongChunk, BadManifest) as error:
             raise NoAnswer(f"{url}: {error}") from error
         return answer.body
 

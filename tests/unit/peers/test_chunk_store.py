@@ -1,0 +1,125 @@
+"""Chunks on disk: only what verifies counts, after any crash."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from peers.chunk_store import ChunkMissing, ChunkStore, OriginFiles, cut_path
+from peers.manifest import BadManifest, Manifest, WrongChunk
+
+CHUNK = 100
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "film.bin"
+    path.write_bytes(os.urandom(10 * CHUNK - 30))
+    return path
+
+
+@pytest.fixture
+def hls(tmp_path: Path) -> Path:
+    root = tmp_path / "hls"
+    (root / "low").mkdir(parents=True)
+    for name, size in (("index.m3u8", 40), ("low/1.ts", 250), ("low/2.ts", 0), ("low/3.ts", 200), (".hidden", 5)):
+        (root / name).write_bytes(os.urandom(size))
+    (root / "link").symlink_to("/etc/hostname")
+    return root
+
+
+def cut(path: Path) -> Manifest:
+    return cut_path(path, chunk_bytes=CHUNK, price_per_chunk=1)
+
+
+def filled(folder: Path, source: OriginFiles) -> ChunkStore:
+    store = ChunkStore(folder, source.manifest)
+    for index in range(source.manifest.chunk_count):
+        store.put(index, source.read(index))
+    return store
+
+
+def test_a_file_goes_through_a_store_unchanged(tmp_path: Path, film: Path) -> None:
+    with filled(tmp_path / "s", OriginFiles(film, cut(film))) as store:
+        store.export(tmp_path / "out.bin")
+    assert (tmp_path / "out.bin").read_bytes() == film.read_bytes()
+
+
+def test_a_folder_goes_through_a_store_without_links_and_hidden_files(tmp_path: Path, hls: Path) -> None:
+    with filled(tmp_path / "s", OriginFiles(hls, cut(hls))) as store:
+        store.export(tmp_path / "out")
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert names == {"index.m3u8", "low/1.ts", "low/2.ts", "low/3.ts"}
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (hls / name).read_bytes()
+
+
+def test_what_does_not_verify_is_not_kept(tmp_path: Path, film: Path) -> None:
+    with ChunkStore(tmp_path / "s", cut(film)) as store:
+        for data in (b"", os.urandom(CHUNK), OriginFiles(film, store.manifest).read(2)):
+            with pytest.raises(WrongChunk):
+                store.put(1, data)
+        assert not store.has(1)
+        with pytest.raises(ChunkMissing):
+            store.read(1)
+
+
+def test_what_is_here_is_here_after_opening_again(tmp_path: Path, film: Path) -> None:
+    source = OriginFiles(film, cut(film))
+    with ChunkStore(tmp_path / "s", source.manifest) as store:
+        for index in (0, 3, 9):
+            store.put(index, source.read(index))
+    with ChunkStore.open(tmp_path / "s") as store:
+        assert store.count() == 3
+        assert [*store.missing()] == [1, 2, 4, 5, 6, 7, 8]
+        assert [*store.missing(2, 5)] == [2, 4]
+        assert store.read(9) == source.read(9)
+
+
+def test_a_chunk_whose_bytes_were_lost_is_missing_again(tmp_path: Path, film: Path) -> None:
+    filled(tmp_path / "s", OriginFiles(film, cut(film))).close()
+    with (tmp_path / "s" / "data").open("r+b") as file:
+        file.seek(5 * CHUNK + 7)
+        file.write(b"\0\0\0\0\0\0\0\0")
+        file.truncate(9 * CHUNK)
+    with ChunkStore.open(tmp_path / "s") as store:
+        assert store.check() == 8
+        assert [*store.missing()] == [5, 9]
+    with ChunkStore.open(tmp_path / "s") as store:
+        assert store.count() == 8
+
+
+def test_a_bitmap_that_was_lost_costs_only_its_chunks(tmp_path: Path, film: Path) -> None:
+    filled(tmp_path / "s", OriginFiles(film, cut(film))).close()
+    (tmp_path / "s" / "have").write_bytes(b"")
+    with ChunkStore.open(tmp_path / "s") as store:
+        assert store.count() == 0
+
+
+def test_the_folder_of_another_resource_is_refused(tmp_path: Path, film: Path, hls: Path) -> None:
+    ChunkStore(tmp_path / "s", cut(film)).close()
+    with pytest.raises(BadManifest, match="another resource"):
+        ChunkStore(tmp_path / "s", cut(hls))
+
+
+def test_the_origin_notices_that_a_file_was_changed(film: Path) -> None:
+    source = OriginFiles(film, cut(film))
+    data = film.read_bytes()
+    film.write_bytes(data[:500] + b"X" + data[501:])
+    assert source.read(4) == data[400:500]
+    with pytest.raises(ChunkMissing, match="changed"):
+        source.read(5)
+    film.unlink()
+    with pytest.raises(ChunkMissing, match="changed"):
+        source.read(4)
+    for index in (-1, 10):
+        with pytest.raises(ChunkMissing):
+            source.read(index)
+
+
+def test_an_index_needs_no_fetching(tmp_path: Path, hls: Path) -> None:
+    with ChunkStore(tmp_path / "s", cut(hls)) as store:
+        assert store.has(0)
+        assert store.read(0) == store.manifest.index()
