@@ -25,6 +25,8 @@ class Account:
     """Whether this peer has never had a payment from this pool."""
     is_credit_known: bool = True
     """False after an interruption: then the payment that the peer has is offered first, and it says what is missing."""
+    lost_before: int = 0
+    """What an earlier purchase from this pool has lost to this peer: it is not paid a second time for that."""
     credit: int = 0
     on_the_way: int = 0
     bought: int = 0
@@ -64,7 +66,7 @@ class Account:
         What was promised already is simply sent again.
         """
         if not self.is_credit_known:
-            if demanded - self.promised > self.bound:
+            if demanded - self.promised > max(0, self.bound - self.lost_before):
                 raise AsksTooMuch(f"asks for {demanded - self.promised} more for one chunk of {self.price}")
             self.credit = max(0, demanded - self.promised - self.price)
             self.promised = max(self.promised, demanded)
@@ -87,5 +89,7 @@ class Account:
     def arrived(self) -> None:
         """Note that a chunk is here."""
         self.bought += 1
+        if not self.is_credit_known:
+            self.lost_before = max(0, self.lost_before - self.price)
         if self.on_the_way:
             self.on_the_way -= 1

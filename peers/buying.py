@@ -189,6 +189,7 @@ class Buying:
             purse=purse,
             terms=self._terms,
             documents=self._documents,
+            lost_before=self._distrust.lost_to(purse.cptx_hash, offer.target),
         )
         try:
             await seller.shake_hands()
@@ -286,7 +287,8 @@ class Buying:
     async def _from_origin_loop(self) -> None:
         """Fetch what no peer can deliver now."""
         while True:
-            index = self.queue.take(self._is_for_origin) if self._origin is not None else None
+            is_needed = self._origin is not None and not self._is_all_for_sale()
+            index = self.queue.take(self._is_for_origin) if is_needed else None
             if index is None or self._origin is None:
                 await self.queue.wait_for_change(_TICK_SECONDS)
                 continue
@@ -301,6 +303,14 @@ class Buying:
             finally:
                 if not arrived:
                     self.queue.give_back(index)
+
+    def _is_all_for_sale(self) -> bool:
+        """Tell at once, without a look at any chunk, that the origin has nothing to do."""
+        now = time.monotonic()
+        return any(
+            not deal.is_over and deal.paused_until <= now and deal.seller is not None and not deal.seller.lacks
+            for deal in self._deals.values()
+        )
 
     def _is_for_origin(self, index: int) -> bool:
         """Tell whether no peer that is at work, or about to be, could deliver a chunk."""

@@ -26,6 +26,7 @@ class Distrust:
         self._path = path
         self._banned: set[str] = set()
         self._lost: dict[str, int] = {}
+        self._lost_to: dict[tuple[str, str], int] = {}
         lines = path.read_text("utf-8", "replace").splitlines()[-_LINES_MAX:] if path.exists() else []
         for line in lines:
             try:
@@ -40,6 +41,10 @@ class Distrust:
     def lost(self, cptx_hash: bytes) -> int:
         """Return what was lost in a pool, in base units."""
         return self._lost.get(cptx_hash.hex(), 0)
+
+    def lost_to(self, cptx_hash: bytes, target: bytes) -> int:
+        """Return what was lost in a pool to one peer, in base units."""
+        return self._lost_to.get((cptx_hash.hex(), checksum_address(target)), 0)
 
     def note(self, purse: Purse, url: str, target: bytes, verdict: Verdict) -> None:
         """Remember a loss, and with `cheat` that this peer is never paid again. Waits for the disk."""
@@ -61,6 +66,8 @@ class Distrust:
         if found["cheat"]:
             self._banned |= {found["url"].lower(), found["target"].lower()}
         self._lost[found["pool"]] = self._lost.get(found["pool"], 0) + int(found["lost"])
+        peer = (found["pool"], found["target"])
+        self._lost_to[peer] = self._lost_to.get(peer, 0) + int(found["lost"])
 
 
 @dataclass(frozen=True, slots=True)

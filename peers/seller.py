@@ -87,8 +87,9 @@ class Seller:
         purse: Purse,
         terms: Terms,
         documents: Documents,
+        lost_before: int = 0,
     ) -> None:
-        """Nothing is sent before `shake_hands`."""
+        """Nothing is sent before `shake_hands`; `lost_before` is what this pool has lost to the peer already."""
         self.offer = offer
         self.manifest = manifest
         self.account = Account(offer.price, 0, 0, 1, is_first=True)
@@ -100,7 +101,9 @@ class Seller:
         self._purse = purse
         self._terms = terms
         self._documents = documents
+        self._lost_before = lost_before
         self._shaking = asyncio.Lock()
+        self._handshakes = 0
 
     @property
     def spent(self) -> int:
@@ -138,28 +141,38 @@ class Seller:
             ledger.resume(target, paid)
         last = self._purse.believe(target, found["lastPayment"])
         promised = max(paid, last, ledger.total(target))
-        if not self.account.bought:
-            self.spent_before = promised
+        tgt_seq = _sequence(found["tgtSeq"])
+        self._handshakes += 1
+        if self._handshakes > 1:
+            self._keep_terms(price, first, max(tgt_seq, self.account.tgt_seq))
+            return
+        self.spent_before = promised
         self.account = Account(
             price,
             first,
             promised,
-            _sequence(found["tgtSeq"]),
+            tgt_seq,
             is_first=promised == 0,
             is_credit_known=promised == 0,
-            bought=self.account.bought,
+            lost_before=self._lost_before,
         )
+
+    def _keep_terms(self, price: int, first: int, tgt_seq: int) -> None:
+        """Go on after a peer has asked for another handshake: forgetting us does not free it from what it owes."""
+        if (price, first) != (self.account.price, self.account.first_amount):
+            raise self._left("has changed its price")
+        self.account.tgt_seq = tgt_seq
 
     async def buy(self, index: int) -> bytes:
         """Return a chunk that verifies, paid for; raises Left, Busy and NotThere."""
         account = self.account
         total = account.order()
         for _ in range(_EXCHANGES_MAX):
+            handshakes = self._handshakes
             answer = await self._exchange("GET", self._path(index), payment=self._pay(total), index=index)
             if answer.status == 200:
                 return self._check(index, answer.body)
-            total = await self._settle_difference(account, answer)
-            account = self.account
+            total = await self._settle_difference(answer, handshakes)
         raise self._left(f"no chunk after {_EXCHANGES_MAX} answers")
 
     def _pay(self, total: int) -> str:
@@ -173,9 +186,9 @@ class Seller:
         self.account.promised = max(self.account.promised, payment.promise.amount)
         return f"0x{payment.encode().hex()}"
 
-    async def _settle_difference(self, account: Account, answer: Answer) -> int:
+    async def _settle_difference(self, answer: Answer, handshakes: int) -> int:
         """Return the total to send after a refusal; raises Left, Busy and NotThere."""
-        found = answer.json
+        found, account = answer.json, self.account
         self._purse.believe(self.offer.target, found.get("lastPayment"))
         match answer.status, answer.reason:
             case 402, "PAYMENT_REQUIRED":
@@ -191,9 +204,9 @@ class Seller:
                 raise Busy(self._pause(found.get("retryAfterBlocks")))
             case 403, "NO_HANDSHAKE":
                 async with self._shaking:
-                    if self.account is account:
+                    if self._handshakes == handshakes:
                         await self.shake_hands()
-                return self.account.order()
+                return account.promised
             case (404, "UNKNOWN_CHUNK") | (503, "CHUNK_UNAVAILABLE"):
                 account.cancel()
                 raise NotThere

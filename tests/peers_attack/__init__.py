@@ -1,0 +1,1 @@
+"""Attacks on off-chain payments: hostile peers as programs of their own, and honest ones killed at every write."""
