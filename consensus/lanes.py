@@ -72,6 +72,11 @@ class Lanes:
         """Return the pending transaction that would slash a pool."""
         return self._double_spends.get(cptx_hash)
 
+    def fee_on_the_way(self, pending: Pending) -> int:
+        """Return the lowest collectable fee of a transaction and of those before it in its lane, in base units."""
+        before = (entry.fee for entry in self.entries(pending.lane.key) if entry.lane.position < pending.lane.position)
+        return min((pending.fee, *before))
+
     def builds_on(self, lane: Lane, other: Pending) -> bool:
         """Tell whether a transaction at the end of `lane` builds on `other`."""
         creations = filter(None, map(self.by_hash.get, lane.pools))
@@ -195,8 +200,9 @@ class Lanes:
         rival = self._double_spends.get(pending.receipt.cptx_hash) if pending.is_double_spend else None
         if rival is None:
             return []
-        better, worse = sorted((pending, rival), key=lambda entry: (-entry.fee, entry.arrival))
-        refusal = Refusal("REPLACED", f"a collectable fee above the {better.fee} of another double spend", worse.fee)
+        better, worse = sorted((pending, rival), key=lambda entry: (-self.fee_on_the_way(entry), entry.arrival))
+        least = self.fee_on_the_way(better)
+        refusal = Refusal("REPLACED", f"a collectable fee above the {least} of another double spend", worse.fee)
         if worse is pending:
             raise refusal
         return self.remove(rival, refusal)

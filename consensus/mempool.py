@@ -134,7 +134,10 @@ class Mempool:
         """Return the pool's pending double spend that a new one replaces; raises Refusal if that pays too little."""
         rival = self._lanes.double_spend(pending.receipt.cptx_hash) if pending.is_double_spend else None
         if rival:
-            _expect_better(pending, rival)
+            # A report waits behind what is before it in its lane: dust in front of a well paid one would keep it, and
+            # with it every other report of the pool, out of the blocks until the pool's end.
+            _expect_more(self._lanes.fee_on_the_way(pending), self._lanes.fee_on_the_way(rival))
+            _expect_promise_kept(pending, rival)
         return rival
 
     def _make_room(self, pending: Pending) -> list[Dropped]:
@@ -166,9 +169,17 @@ def _expect_better(new: Pending, old: Pending) -> None:
 
     The authority must collect more, by at least 10 %, and a target's amount must not be lower.
     """
-    least = max(-(-old.fee * (100 + PRICE_BUMP_PERCENT) // 100), old.fee + 1)
-    if new.fee < least:
-        raise Refusal("REPLACEMENT_UNDERPRICED", f"a collectable fee of at least {least}", new.fee)
+    _expect_more(new.fee, old.fee)
+    _expect_promise_kept(new, old)
+
+
+def _expect_more(new_fee: int, old_fee: int) -> None:
+    least = max(-(-old_fee * (100 + PRICE_BUMP_PERCENT) // 100), old_fee + 1)
+    if new_fee < least:
+        raise Refusal("REPLACEMENT_UNDERPRICED", f"a collectable fee of at least {least}", new_fee)
+
+
+def _expect_promise_kept(new: Pending, old: Pending) -> None:
     if new.lane.key == old.lane.key and new.lane.promise < old.lane.promise:
         raise Refusal("REPLACEMENT_UNDERPRICED", f"an amount of at least {old.lane.promise}", new.lane.promise)
 

@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 
 from consensus.authority import Authority
 from consensus.mempool import Mempool
-from ledger.errors import InvariantViolation
 from ledger.executed import ExecutedBlock
 from rpc.errors import StorageFailed
 from rpc.ports import Sealing
@@ -115,7 +114,16 @@ class BlockMaker:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._writer, work, *arguments)
-        except (StorageError, InvariantViolation, OSError) as error:
+        except Exception as error:
+            # Whatever went wrong while writing: nothing that is built on it can be trusted.
+            self.fail(str(error))
+            raise StorageFailed(str(error)) from error
+
+    def _show(self, blocks: Sequence[ExecutedBlock]) -> None:
+        """Bring the node to the new head."""
+        try:
+            self._follow(blocks)
+        except StorageError as error:
             self.fail(str(error))
             raise StorageFailed(str(error)) from error
 
@@ -143,11 +151,11 @@ class BlockMaker:
             built = await self.write(self._authority.produce, candidates, self._clock.now())
             for transaction, refusal in built.skipped:
                 _log.debug("left out 0x%s: %s", transaction.hash.hex(), refusal)
-            self._follow([built.executed])
+            self._show([built.executed])
             return 1
 
     async def _produce_empty(self, count: int) -> int:
         async with self._turn:
             made = await self.write(self._authority.produce_empty, count, self._clock.now())
-            self._follow(made)
+            self._show(made)
             return len(made)

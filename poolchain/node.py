@@ -27,6 +27,7 @@ from rpc.recent_blocks import RecentBlocks
 from rpc.subscriptions import Subscriptions
 from storage.chain_store import ChainStore
 from storage.chain_view import ChainView
+from storage.kv import StorageError
 from txtypes.table import decode
 
 from .block_maker import BlockMaker
@@ -200,8 +201,12 @@ class Node:
 
     def _admit(self, transaction: AnyTransaction) -> bytes:
         self.maker.require_alive()
-        self._expect_new(transaction)
-        drops = self._mempool.add(transaction)
+        try:
+            self._expect_new(transaction)
+            drops = self._mempool.add(transaction)
+        except StorageError as error:
+            self.maker.fail(str(error))
+            raise StorageFailed(str(error)) from error
         self._announce_drops(drops)
         self.maker.wake()
         return transaction.hash

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from ledger.errors import Refusal
+from storage.kv import StorageError
 
 from .errors import RpcError, StorageFailed, refused, shorten
 from .registry import DISCOVER
@@ -212,7 +213,8 @@ def _as_rpc_error(error: Exception, name: str) -> RpcError:
         return error
     if isinstance(error, Refusal):
         return refused(error)
-    if isinstance(error, StorageFailed):
+    if isinstance(error, StorageFailed | StorageError):
+        _log.error("method=%s: %s", shorten(name), error)
         # The disk's own words have paths in them; the log has them.
         return RpcError("STORAGE_FAILED", "a node whose disk takes writes")
     _log.error("method=%s failed", shorten(name), exc_info=error)

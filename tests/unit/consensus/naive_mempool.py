@@ -81,7 +81,12 @@ class NaiveMempool:
         if receipt.outcome is Outcome.SLASHED:
             occupants += [rival for rival in self.double_spends(receipt.cptx_hash) if rival not in occupants]
         for occupant in occupants:
-            self._expect_better(transaction, receipt, occupant.transaction)
+            if position_of(occupant.transaction) == position_of(transaction) and occupant in lane:
+                self._expect_better(transaction, receipt, occupant.transaction)
+        for rival in self.double_spends(receipt.cptx_hash) if receipt.outcome is Outcome.SLASHED else []:
+            ahead = [self._fee(entry) for entry in lane if position_of(entry[0]) < position_of(transaction)]
+            self._expect_more(min([receipt.fee, *ahead]), self._fee_on_the_way(rival))
+            self._expect_promise_kept(transaction, rival.transaction)
         if not occupants and len(self.waiting) >= self.capacity:
             occupants = [self._cheapest(transaction, receipt)]
         before = {entry.transaction.hash for entry in self.waiting}
@@ -99,7 +104,9 @@ class NaiveMempool:
         self._weed()
         pools = {receipt.cptx_hash for receipt in self.receipts().values()}
         for cptx_hash in pools:
-            rivals = sorted(self.double_spends(cptx_hash), key=lambda entry: (-self._fee(entry), entry.arrival))
+            rivals = sorted(
+                self.double_spends(cptx_hash), key=lambda entry: (-self._fee_on_the_way(entry), entry.arrival)
+            )
             self.waiting = [entry for entry in self.waiting if entry not in rivals[1:]]
         self._weed()
         return before - {entry.transaction.hash for entry in self.waiting}
@@ -142,10 +149,16 @@ class NaiveMempool:
         return scratch
 
     def _expect_better(self, transaction: AnyTransaction, receipt: Receipt, old: AnyTransaction) -> None:
-        old_fee = self.judge(old).fee
-        cheaper = receipt.fee * 10 < old_fee * 11 or receipt.fee == old_fee
+        self._expect_more(receipt.fee, self.judge(old).fee)
+        self._expect_promise_kept(transaction, old)
+
+    def _expect_more(self, fee: int, old_fee: int) -> None:
+        if fee * 10 < old_fee * 11 or fee == old_fee:
+            raise Refusal("REPLACEMENT_UNDERPRICED", "")
+
+    def _expect_promise_kept(self, transaction: AnyTransaction, old: AnyTransaction) -> None:
         same_target = len(lane_of(old)) == 2 and lane_of(transaction) == lane_of(old)
-        if cheaper or (same_target and transaction.fields.amount < old.fields.amount):
+        if same_target and transaction.fields.amount < old.fields.amount:
             raise Refusal("REPLACEMENT_UNDERPRICED", "")
 
     def _cheapest(self, newcomer: AnyTransaction, receipt: Receipt) -> Waiting:
@@ -158,6 +171,11 @@ class NaiveMempool:
 
     def _fee(self, entry: Waiting) -> int:
         return self.judge(entry.transaction).fee
+
+    def _fee_on_the_way(self, entry: Waiting) -> int:
+        """The lowest fee of an entry and of those before it in its lane."""
+        lane = self.lane(lane_of(entry.transaction))
+        return min(self._fee(found) for found in lane if position_of(found[0]) <= position_of(entry[0]))
 
     def _waits_for(self, entry: Waiting, other: Waiting) -> bool:
         """Whether one transaction builds on another, directly or through a third."""

@@ -156,11 +156,22 @@ def test_a_double_spend_in_front_of_the_targets_own_needs_its_price_and_amount(w
     pool = world.pool()
     settlement, report = world.pay(BOB_KEY, pool, 100, fee=20), world.pay(BOB_KEY, pool, 1_100, seq=2, fee=100)
     world.add(settlement, report)
-    world.refuse(world.pay(BOB_KEY, pool, 1_100, fee=109), "REPLACEMENT_UNDERPRICED")
+    world.refuse(world.pay(BOB_KEY, pool, 1_100, fee=21), "REPLACEMENT_UNDERPRICED")
     world.refuse(world.pay(BOB_KEY, pool, 1_099, fee=110), "REPLACEMENT_UNDERPRICED")
-    dropped = reasons(world.add(world.pay(BOB_KEY, pool, 1_100, fee=110)))
+    dropped = reasons(world.add(world.pay(BOB_KEY, pool, 1_100, fee=22)))
     assert dropped == {settlement.hash: "REPLACED", report.hash: "POOL_SLASHED"}
     assert len(world.mempool) == 1
+
+
+def test_dust_in_front_of_a_well_paid_report_does_not_keep_the_victims_out(world: World) -> None:
+    """A friend of the creator queues dust and, behind it, a report that pays all that can be collected."""
+    pool = world.pool()
+    dust, shield = world.pay(BOB_KEY, pool, 900, fee=10), world.pay(BOB_KEY, pool, 5_000, seq=2, fee=10**9)
+    world.add(dust, shield)
+    world.refuse(world.pay(CAROL_KEY, pool, 1_001, fee=10), "REPLACEMENT_UNDERPRICED")
+    victim = world.pay(CAROL_KEY, pool, 1_001, fee=11)
+    assert reasons(world.add(victim)) == {shield.hash: "REPLACED"}
+    assert world.mempool.get(dust.hash) == dust
 
 
 def test_a_replaced_double_spend_leaves_its_targets_earlier_settlements(world: World) -> None:
