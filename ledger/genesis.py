@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from crypto.eip712 import CHAIN_ID_MAX, Domain
@@ -61,11 +61,12 @@ class Genesis:
     max_expiries_per_block: int
     max_block_transactions: int
     max_block_bytes: int
+    supply: int = field(init=False, compare=False)
+    """All tokens there are at the start: supply only ever shrinks, by burning."""
 
-    @property
-    def supply(self) -> int:
-        """All tokens there are at the start: supply only ever shrinks, by burning."""
-        return sum(self.alloc.values())
+    def __post_init__(self) -> None:
+        """Count once what every block is checked against: there may be many allocations."""
+        object.__setattr__(self, "supply", sum(self.alloc.values()))
 
     def canonical_bytes(self) -> bytes:
         """Return the RFC 8785 bytes of the genesis file."""
