@@ -90,7 +90,9 @@ export function parseDocument(data) {
   const squeeze = (text) => text.replace(/[ \t\r\n]+/g, "");
   expect(data.length <= 1 << 20, "the file", "at most 1 MiB");
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data), value = JSON.parse(text);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+    const plain = (_, item) => (expect(typeof item !== "number" || item === 1, "the file", "no number but 1"), item);
+    const value = JSON.parse(text, plain);
     expect(squeeze(JSON.stringify(value)) === squeeze(text), "the file", "no member twice, no fraction, no escape");
     return value;
   } catch (error) {

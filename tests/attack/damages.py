@@ -46,7 +46,10 @@ def _kind(victim: Victim) -> Json:
 
 @damage("missing member")
 def _missing(victim: Victim) -> Json:
-    place = victim.chance.choice([place for place in victim.places if isinstance(place[-1], str)])
+    # A target's key without its target is a pool's, which may be absent by the same proof.
+    absent = victim.document.get("record", ()) is None
+    named = [place for place in victim.places if isinstance(place[-1], str) and not (absent and place[0] == "key")]
+    place = victim.chance.choice([*named, ("version",)])
     return change(victim.document, place, remove=True)
 
 

@@ -182,12 +182,16 @@ def text_cases(notary: Notary) -> list[Case]:
     trust, document = notary.trust(), notary.header(HEAD, HEAD)
     plain = json.dumps(document)
     repeated, number = "no member stands twice", "no fraction, no exponent, no NaN"
+    account = json.dumps(notary.state({"account": checksum(ALICE)}, HEAD))
+    large = account.replace('"nonce": "0x', '"nonce": 1000000000000000000000000000000, "n": "0x')
     right = {"compact": plain, "indented": json.dumps(document, indent="\t"), "with line ends": plain + "\r\n"}
     wrong = {
         "kind twice": (plain[:-1] + ', "kind": "header"}', repeated),
         "a seal twice, the first one wrong": ('{"seal": null, ' + plain[1:], repeated),
         "version 1.0": (plain.replace('"version": 1', '"version": 1.0'), number),
         "version 1e0": (plain.replace('"version": 1', '"version": 1e0'), number),
+        "version 2": (plain.replace('"version": 1', '"version": 2'), "the version is the number 1"),
+        "a large number in a record": (large, "no number but the version"),
         "version NaN": (plain.replace('"version": 1', '"version": NaN'), number),
         "an escape": (plain.replace('"header"', '"\\u0068eader"'), "nothing in a document needs an escape"),
         "an escape in the name of a member": (plain.replace('"seal"', '"se\\u0061l"'), "no escapes"),
