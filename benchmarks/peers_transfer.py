@@ -43,7 +43,10 @@ def served(folder: Path, name: str, *arguments: str) -> Iterator[dict[str, Any]]
     out = folder / f"{name}.out"
     with out.open("wb") as writer, (folder / f"{name}.err").open("wb") as errors:
         command = [sys.executable, "-m", "poolchain", *arguments, "--port", "0", "--json"]
-        process = subprocess.Popen(command, stdout=writer, stderr=errors, stdin=subprocess.DEVNULL)
+        # Our own commands.
+        process = subprocess.Popen(  # noqa: S603
+            command, stdout=writer, stderr=errors, stdin=subprocess.DEVNULL
+        )
     try:
         while b"\n" not in out.read_bytes():
             time.sleep(0.05)

@@ -123,7 +123,8 @@ class ChunkStore:
 
     def count(self) -> int:
         """Return how many chunks are noted as here."""
-        return sum(self.has(index) for index in range(self.manifest.chunk_count))
+        noted = sum(byte.bit_count() for byte in self._bits)
+        return noted + (1 if self.manifest.has_index and not self._bits[0] & 1 else 0)
 
     def missing(self, start: int = 0, stop: int | None = None) -> Iterator[int]:
         """Yield the chunks of a range that are not here, in playing order."""

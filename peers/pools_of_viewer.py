@@ -104,8 +104,12 @@ class ViewerPools:
         self._chain = chain
         self._key = key
 
-    async def find(self, resource_id: bytes, price: int) -> Purse | None:
-        """Return an own open pool for a resource that nobody else uses and that can pay for one more chunk."""
+    async def find(self, resource_id: bytes, price: int, missing: int) -> Purse | None:
+        """Return an own open pool for a resource that nobody else uses.
+
+        It can still pay for most of `missing` chunks: what was reserved at a crash counts as promised, though the peer
+        that it was reserved for can still be paid with it.
+        """
         for known in self._known(resource_id):
             cptx_hash = bytes.fromhex(known["cptxHash"][2:])
             found = await self._chain.records(cptx_hash, self._key.address)
@@ -119,7 +123,7 @@ class ViewerPools:
             if pool.expires_at - self._chain.height <= min(MARGIN_BLOCKS, (pool.expires_at - pool.created_at) // 2):
                 continue
             purse = self._open(cptx_hash, pool.deposit, price)
-            if purse is not None and purse.ledger.left >= price:
+            if purse is not None and purse.ledger.left * 4 >= missing * price * 3:
                 return purse
             if purse is not None:
                 purse.ledger.close()

@@ -160,7 +160,8 @@ class Purchase:
         """
         if price_max is not None:
             self.price_max = price_max
-        found = await self._viewer.pools.find(self.manifest.resource_id, self.price_max)
+        missing = self.manifest.chunk_count - self.store.count()
+        found = await self._viewer.pools.find(self.manifest.resource_id, self.price_max, missing)
         if found is None:
             room = PEERS_EXPECTED * max(self._first_amount_usual(), self.price_max)
             amount = self.manifest.chunk_count * self.price_max + room if deposit is None else deposit
