@@ -153,8 +153,8 @@ class ChainLink:
             try:
                 if before is None:
                     await asyncio.to_thread(follower.accept_first, sealed)
-                elif sealed.header.height <= before.header.height + 1:
-                    await asyncio.to_thread(follower.accept_child, sealed)
+                elif sealed.header.height <= before.header.height:
+                    await asyncio.to_thread(follower.notice, sealed)
                 else:
                     await asyncio.to_thread(follower.accept, await self._consistency(before, sealed))
             except Equivocation as error:
@@ -183,16 +183,22 @@ class ChainLink:
                 self.away = "the node has closed the connection"
             except (NodeAway, NodeRefused, ProofRefused) as error:
                 self.away = str(error)
-                await self._poll_once()
+                if await self._poll_once():
+                    pause = min(self.parameters.block_interval / 2, PAUSE_SECONDS[1])
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS[1])
 
-    async def _poll_once(self) -> None:
-        """Where no subscription can be had, asking is as good."""
+    async def _poll_once(self) -> bool:
+        """Where no subscription can be had, asking at every block's time is as good; tell whether there was an answer.
+
+        A subscription is tried again before each.
+        """
         try:
             self._arrive(_sealed_answer(await self._ask("chain_getHeader", {"block": "latest"})))
         except (NodeAway, NodeRefused, ProofRefused) as error:
             _log.info("no newer head: %s", error)
+            return False
+        return True
 
     def _arrive(self, sealed: SealedHeader) -> None:
         """Keep only the newest that was told: those in between need no look of their own."""

@@ -166,6 +166,7 @@ class Settler:
         """Note why the node refused and what happens next; the proven state decides whether that is the end."""
         if refused.reason == "PENDING":
             status.error = "in no block yet; it is waited for"
+            await asyncio.sleep(PAUSE_SECONDS[0])  # a node answers so after 30 seconds, another thing maybe at once
             return True
         next_step = "it is tried again"
         if refused.reason in _FINAL:
