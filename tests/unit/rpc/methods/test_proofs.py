@@ -306,4 +306,4 @@ def test_a_lost_node_is_not_made_up(bench: NodeBench) -> None:
     bench.store._kv.write([(node_key(2, 0), None)])
     bench.mine()
     assert proven(bench, "proof_getHeader", "0x1", "0x3")["history"] is not None
-    assert bench.error("proof_getHeader", "0x7")["code"] == -32603
+    assert bench.error("proof_getHeader", "0x7")["code"] == -32002
