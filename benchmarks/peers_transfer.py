@@ -31,8 +31,8 @@ from peers.viewer import Viewer
 from poolchain.chain_client import read_facts
 from poolchain.devnet import devnet_keys
 from poolchain.rpc_client import RpcClient
+from poolchain.units import parse_tokens
 
-PRICE: Final = 10**13
 PEERS: Final = 3
 _MEGABYTE: Final = 1_000_000
 
@@ -101,15 +101,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--price", default="0.0000001", help="tokens for a chunk; firstAmount is 0.000002")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         os.environ["POOLCHAIN_HOME"] = str(folder / "home")
         film = folder / "film.bin"
         film.write_bytes(os.urandom(chosen.megabytes * _MEGABYTE))
-        manifest = cut_path(film, chunk_bytes=CHUNK_BYTES_DEFAULT, price_per_chunk=PRICE)
+        manifest = cut_path(film, chunk_bytes=CHUNK_BYTES_DEFAULT, price_per_chunk=parse_tokens(chosen.price))
         rpc = stack.enter_context(served(folder, "node", "devnet", "--data-dir", str(folder / "devnet")))["rpc"]
-        publish = ("publish", str(film), "--price", "0.00001")
+        publish = ("publish", str(film), "--price", chosen.price)
         origins = [stack.enter_context(served(folder, f"o{number}", *publish))["url"] for number in range(PEERS)]
         peers = []
         for number in range(1, PEERS + 1):
@@ -117,7 +118,7 @@ def main() -> None:
             with ChunkStore(data_dir / "chunks" / manifest.resource_id.hex(), manifest) as store:
                 for index in range(manifest.chunk_count):
                     store.put(index, OriginFiles(film, manifest).read(index))
-            sell = ("serve", "--price", "0.00001", "--from", f"devnet:{number}", "--rpc", rpc)
+            sell = ("serve", "--price", chosen.price, "--from", f"devnet:{number}", "--rpc", rpc)
             started = stack.enter_context(served(folder, f"c{number}", *sell, "--data-dir", str(data_dir)))
             peers.append(started["url"])
         for _ in range(chosen.rounds):
