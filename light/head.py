@@ -60,25 +60,11 @@ class HeadFollower:
             raise ProofRefused("WRONG_CONSISTENCY", "a head is known already: a newer one needs a proof")
         self._keep(sealed)
 
-    def accept_child(self, sealed: SealedHeader) -> None:
-        """Move to the block whose parent is the head: its parentHash is proof enough.
-
-        A block that is not above the head changes nothing. Raises ProofRefused and Equivocation.
-        """
-        known = self._expect_head()
-        self.notice(sealed)
-        if sealed.header.height <= known.header.height:
-            return
-        if sealed.header.height > known.header.height + 1:
-            raise ProofRefused("WRONG_CONSISTENCY", "blocks are missing in between: ask for a consistency proof")
-        if sealed.header.parent_hash != known.hash:
-            raise ProofRefused("WRONG_CONSISTENCY", "the block's parent is not the head")
-        self._keep(sealed)
-
     def accept(self, proof: ConsistencyProof) -> None:
         """Move to the second head of a proof whose first head is the one that is known.
 
-        Raises ProofRefused and Equivocation.
+        Also the next block needs one: its parentHash names the head, but proofs lead to its historyRoot, and an
+        authority can seal a block in which the two speak of different histories. Raises ProofRefused and Equivocation.
         """
         known = self._expect_head()
         self.notice(proof.first)

@@ -119,6 +119,13 @@ def test_the_life_of_a_pool_over_a_websocket(node: NodeProcess) -> None:
         assert peer._events == []
 
 
+def consistency(node: NodeProcess, follower: HeadFollower, to: str) -> ConsistencyProof:
+    assert follower.head is not None
+    proof = read_document(node.call("proof_getConsistency", "0x" + follower.head.hash.hex(), to))
+    assert isinstance(proof, ConsistencyProof)
+    return proof
+
+
 def test_a_light_client_follows_the_heads_it_is_told_of(node: NodeProcess, tmp_path: Path) -> None:
     trust, kept = trust_in(node), tmp_path / "head.json"
     follower = HeadFollower(trust, domain_of(node).chain_id, kept)
@@ -128,15 +135,13 @@ def test_a_light_client_follows_the_heads_it_is_told_of(node: NodeProcess, tmp_p
         peer.call("chain_subscribe", "newHeads")
         node.call("dev_mine", "0x20")
         for event in peer.events(0x20):
-            follower.accept_child(read_sealed(event["result"]["headerBytes"], event["result"]["seal"]))
+            follower.accept(consistency(node, follower, event["result"]["hash"]))
     node.call("dev_mine", "0x20")
     node.restart()
     again = HeadFollower(trust, domain_of(node).chain_id, kept)
     assert again.head is not None
     assert again.head.header.height == 0x20
-    proof = read_document(node.call("proof_getConsistency", "0x" + again.head.hash.hex(), "latest"))
-    assert isinstance(proof, ConsistencyProof)
-    again.accept(proof)
+    again.accept(consistency(node, again, "latest"))
     assert again.head.header.height == 0x40
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crypto.merkle import NodeTree, root, tree_nodes
 from light.documents import ConsistencyProof, EquivocationProof, read_document
 from light.errors import ProofRefused
 from light.head import Equivocation, HeadFollower
 from light.verify import Trust, verify_document
 from tests.model.small_chain import BOB
 
-from .forger import Forger, as_sealed
+from .forger import Forger, as_sealed, path_json, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,28 +105,33 @@ def test_a_bad_proof_moves_nothing(forger: Forger, path: Path, headers: Sequence
     assert (height_of(found), path.read_bytes()) == (3, before)
 
 
-def test_a_child_needs_no_proof(forger: Forger, path: Path, headers: Sequence[Header]) -> None:
-    found = at(forger, path, headers, 3)
-    found.accept_child(sealed(forger, headers, 4))
+def test_a_child_needs_a_proof_too(forger: Forger, path: Path, headers: Sequence[Header]) -> None:
+    """A sealed child whose parentHash is right and whose historyRoot holds a block of another history."""
+    found = at(forger, path, headers, 4)
+    other = twin_of(headers[3])
+    hashes = [*(header.hash() for header in headers[:3]), other.hash(), headers[4].hash()]
+    liar = replace(headers[5], history_root=root(hashes))
+    nodes = tree_nodes(hashes)
+    tree = NodeTree(5, lambda level, index: nodes[level, index])
+    document = {
+        **forger.consistency(headers, 4, 5),
+        "second": forger.seal(liar),
+        "path": [text(node) for node in tree.consistency_path(4, 5)],
+        "history": path_json(4, 5, tree.inclusion_path(4, 5)),
+    }
+    lie = read_document(document)
+    assert isinstance(lie, ConsistencyProof)
+    with pytest.raises(ProofRefused, match="WRONG_CONSISTENCY"):
+        found.accept(lie)
     assert height_of(found) == 4
-    found.accept_child(sealed(forger, headers, 4))
-    found.accept_child(sealed(forger, headers, 2))
-    assert height_of(found) == 4
-    with pytest.raises(ProofRefused, match="missing in between"):
-        found.accept_child(sealed(forger, headers, 6))
-    with pytest.raises(ProofRefused, match="parent is not the head"):
-        found.accept_child(forger.sealed(replace(headers[5], parent_hash=bytes(32))))
-    with pytest.raises(ProofRefused, match="WRONG_SEAL"):
-        found.accept_child(replace(sealed(forger, headers, 5), seal=None))
-    assert height_of(found) == 4
+    found.accept(proof(forger, headers, 4, 5))
+    assert height_of(found) == 5
 
 
 def test_nothing_can_be_proven_without_a_first_head(forger: Forger, path: Path, headers: Sequence[Header]) -> None:
     found = follower(forger, path)
     with pytest.raises(ProofRefused, match="no head is known"):
         found.accept(proof(forger, headers, 3, 7))
-    with pytest.raises(ProofRefused, match="no head is known"):
-        found.accept_child(sealed(forger, headers, 1))
     found.notice(sealed(forger, headers, 1))
     assert found.head is None
 
@@ -138,7 +144,7 @@ def test_the_head_survives_a_restart(forger: Forger, path: Path, headers: Sequen
     found.accept(proof(forger, headers, 3, 7))
     again = follower(forger, path)
     assert again.head == found.head
-    again.accept_child(sealed(forger, headers, 8))
+    again.accept(proof(forger, headers, 7, 8))
     assert height_of(follower(forger, path)) == 8
 
 
@@ -154,12 +160,12 @@ def test_a_crash_leaves_the_old_head(
     with monkeypatch.context() as patched:
         patched.setattr(Path, step, crash)
         with pytest.raises(KeyboardInterrupt):
-            found.accept_child(sealed(forger, headers, 4))
+            found.accept(proof(forger, headers, 3, 4))
     assert height_of(found) == 3
     assert path.with_name("head.json.new").exists() == (step == "replace")
     again = follower(forger, path)
     assert height_of(again) == 3
-    again.accept_child(sealed(forger, headers, 4))
+    again.accept(proof(forger, headers, 3, 4))
     assert height_of(follower(forger, path)) == 4
 
 
@@ -214,7 +220,7 @@ def test_two_blocks_of_one_height_end_the_trust(forger: Forger, path: Path, head
     for again in (found, follower(forger, path)):
         assert again.contradiction == twin
         with pytest.raises(Equivocation):
-            again.accept_child(sealed(forger, headers, 4))
+            again.accept(proof(forger, headers, 3, 4))
         with pytest.raises(Equivocation):
             again.accept(proof(forger, headers, 3, 7))
         with pytest.raises(Equivocation):
@@ -225,7 +231,7 @@ def test_two_blocks_of_one_height_end_the_trust(forger: Forger, path: Path, head
 def test_equivocation_is_noticed_on_every_way(forger: Forger, path: Path, headers: Sequence[Header]) -> None:
     forked = [*headers[:3], twin_of(headers[3])]
     with pytest.raises(Equivocation, match="height 3"):
-        at(forger, path, headers, 3).accept_child(forger.sealed(forked[3]))
+        at(forger, path, headers, 3).notice(forger.sealed(forked[3]))
     path.unlink()
     with pytest.raises(Equivocation, match="height 3"):
         at(forger, path, headers, 3).accept(proof(forger, headers, 3, 7, first=forger.seal(forked[3])))
@@ -237,4 +243,4 @@ def test_what_is_not_sealed_is_no_evidence(forger: Forger, path: Path, headers: 
     with pytest.raises(ProofRefused, match="WRONG_SEAL"):
         found.notice(replace(twin, seal=found.head.seal if found.head else None))
     assert found.contradiction is None
-    found.accept_child(sealed(forger, headers, 4))
+    found.accept(proof(forger, headers, 3, 4))
