@@ -69,20 +69,23 @@ class CacherProcess:
 
     # The process
 
-    def start(self) -> dict[str, Any]:
-        """Start at the port that it had before; return the first status."""
+    def start(self, patience_s: float = START_S) -> dict[str, Any]:
+        """Start at the port that it had before; return the first status. Raises RuntimeError."""
         assert self._process is None, "the cacher is running"
         self._starts += 1
         self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "poolchain", "serve", *self._arguments, "--port", str(self._port)]
         with self._output("out").open("wb") as out, self._output("err").open("wb") as err:
             self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + patience_s
         while not (lines := self.lines()):
             if not self.running or time.monotonic() > deadline:
                 self.close()
                 raise RuntimeError(f"the cacher did not start:\n{self.errors()}")
             time.sleep(0.02)
+        if "error" in lines[0]:
+            self.wait()
+            raise RuntimeError(f"the cacher did not start: {lines[0]}")
         self.banner = lines[0]
         self._port = urlsplit(self.url).port or 0
         return self.banner

@@ -167,7 +167,8 @@ def test_a_resource_that_is_not_served(served: Served) -> None:
 @pytest.mark.parametrize("part", ["creation", "pool_state", "target_state"])
 @pytest.mark.parametrize("value", [None, 1, [], {}, {"version": 1, "kind": "state"}, {"kind": []}])
 def test_a_document_that_is_none(served: Served, part: str, value: object) -> None:
-    refused = served.refuse("BAD_PROOF", replace(served.request(), **{part: value}))
+    changes: Json = {part: value}
+    refused = served.refuse("BAD_PROOF", replace(served.request(), **changes))
     assert refused.extra["data"]["reason"] == "MALFORMED"
 
 
