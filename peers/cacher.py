@@ -18,12 +18,14 @@ from typing import Final
 
 from crypto.address import checksum_address
 from crypto.signature import SigningKey
+from light.errors import ProofRefused
 from light.verify import Trust
 from storage.kv import StorageError
 
 from .book import Book, Caps, Declined, SettlePolicy
 from .chain_link import ChainLink, connect_patiently
 from .handshake import HandshakeRequest, Terms, Vantage, agreement, book_of, check, fresh_seconds, judge
+from .node_rpc import NodeAway, NodeRefused
 from .open_books import Account, Accounts
 from .payment import BadPayment, Payment
 from .payment_store import PaymentStore, StoreFailed
@@ -34,6 +36,7 @@ from .till import charge, expect_ours, expect_sellable, read_payment, refuse
 from .transfer import NoAnswer, open_session
 
 HANDSHAKES_AT_ONCE: Final = 4
+FOLLOWED_MAX: Final = 3
 _log = logging.getLogger(__name__)
 
 
@@ -218,10 +221,12 @@ class Cacher:
         async with self._proving:
             vantage = Vantage(self.target, self.link.trust, self.link.head, time.time())
             proven = await asyncio.to_thread(check, request, terms, vantage)
-        account = self.accounts.get(proven.cptx_hash)
         known = book_of(proven, self.target)
+        if self.accounts.get(proven.cptx_hash) is None:
+            known = await self._as_it_is_now(known)
+        account = self.accounts.get(proven.cptx_hash)
         if account is not None:
-            known = account.book.follow(proven.pool, proven.target, proven.head.header.height)
+            known = account.book.follow(known.pool, known.record, known.height)
         judge(known, max(known.height, self.link.height), terms)
         if account is None:
             account = Account(known, terms, paid_at=time.monotonic())
@@ -326,6 +331,22 @@ class Cacher:
             return await self._store.was_paid(cptx_hash, index)
         except (StoreFailed, StorageError) as error:
             raise Refused("NOT_READY", "a disk that can be read", error) from error
+
+    async def _as_it_is_now(self, book: Book) -> Book:
+        """Bring a pool that was proven against an older head to the newest one; raises Refused.
+
+        Nobody else does it before the next block, and meanwhile it may have been drained or slashed.
+        """
+        try:
+            for _ in range(FOLLOWED_MAX):
+                if book.height >= self.link.height:
+                    break
+                now = await self.link.records(book.cptx_hash, book.target)
+                if now.pool is not None:
+                    book = book.follow(now.pool, now.target, now.head.header.height)
+        except (NodeAway, NodeRefused, ProofRefused) as error:
+            raise Refused("STALE_PROOF", "documents against the newest head", error) from error
+        return book
 
     def _expect_open(self) -> None:
         """Sell nothing while settlements could not follow: at the end, or when the chain is out of sight."""

@@ -1,4 +1,4 @@
-"""An honest viewer with little patience: `main([node, secret, resourceId, origin, folder, out, price, deposit, peer …])`.
+"""An honest and impatient viewer: `main([node, secret, resourceId, origin, folder, out, price, deposit, *urls])`.
 
 It is the library's three calls, as `poolchain fetch` makes them; prints what every peer was paid for how many chunks.
 """
