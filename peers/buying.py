@@ -31,7 +31,8 @@ from .under_way import UnderWay
 _TICK_SECONDS = 0.2
 _DEPTH_MAX = 4
 _TRIAL_CHUNKS = 8
-_GAIN = 1.1
+_KEPT = 0.8
+"""One more chunk is asked for at once as long as a peer keeps so much of its speed."""
 _ORIGIN_FAILURES_MAX = 20
 _log = logging.getLogger(__name__)
 
@@ -272,16 +273,14 @@ class Buying:
             raise Left(Verdict("not paid: this pool has lost its share to unknown peers"))
 
     def _measure(self, deal: _Deal, seller: Seller) -> None:
-        """Have more chunks on the way where that has proved faster; the account keeps the loss within its bound."""
+        """Have more chunks on the way unless that has proved slower; the account keeps the loss within its bound."""
         since, count = deal.trial_from
         bought = seller.account.bought - count
         if bought < _TRIAL_CHUNKS * deal.depth:
             return
         rate = bought / max(time.monotonic() - since, 1e-9)
-        if rate > _GAIN * deal.rate:
-            deal.rate, deal.depth = rate, min(deal.depth + 1, _DEPTH_MAX)
-        elif deal.depth > 1:
-            deal.rate, deal.depth = rate, deal.depth - 1
+        deal.depth = min(deal.depth + 1, _DEPTH_MAX) if rate > _KEPT * deal.rate else max(deal.depth - 1, 1)
+        deal.rate = rate
         deal.trial_from = (time.monotonic(), seller.account.bought)
 
     async def _from_origin_loop(self) -> None:

@@ -31,7 +31,7 @@ MARGIN_BLOCKS: Final = 60
 """A pool with fewer blocks left is not begun with: cachers would refuse it."""
 RESERVED_CHUNKS: Final = 32
 """For so many chunks the ledger waits for the disk once..."""
-RESERVED_SHARE: Final = 128
+RESERVED_SHARE: Final = 64
 """... but never more than this part of the deposit, which after a crash counts as promised."""
 Json = dict[str, Any]
 

@@ -164,7 +164,7 @@ class Purchase:
         found = await self._viewer.pools.find(self.manifest.resource_id, self.price_max, missing)
         if found is None:
             room = PEERS_EXPECTED * max(self._first_amount_usual(), self.price_max)
-            amount = self.manifest.chunk_count * self.price_max + room if deposit is None else deposit
+            amount = self._chunks_to_pay(duration) * self.price_max + room if deposit is None else deposit
             terms = PoolTerms(amount, duration, collateral, fee)
             found = await self._viewer.pools.create(self.manifest.resource_id, terms, self.price_max)
         self.purse = self._viewer.keep(found)
@@ -226,6 +226,12 @@ class Purchase:
 
     async def _documents(self, cptx_hash: bytes, target: bytes) -> Json:
         return await self._viewer.chain.handshake_documents(cptx_hash, target)
+
+    def _chunks_to_pay(self, duration: int) -> int:
+        """Return how many chunks a pool has to cover: of a live resource one for each second until it expires."""
+        if self.manifest.live is None:
+            return self.manifest.chunk_count
+        return self.manifest.chunk_count + duration * self._viewer.chain.parameters.block_interval
 
     def _first_amount_usual(self) -> int:
         """Return what a cacher asks for at first by default: twice its settlement fee."""
