@@ -93,7 +93,8 @@ export function parseDocument(data) {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
     const plain = (_, item) => (expect(typeof item !== "number" || item === 1, "the file", "no number but 1"), item);
     const value = JSON.parse(text, plain);
-    expect(squeeze(JSON.stringify(value)) === squeeze(text), "the file", "no member twice, no fraction, no escape");
+    const exact = !text.includes("\\") && squeeze(JSON.stringify(value)) === squeeze(text);
+    expect(exact, "the file", "no member twice, no fraction, no escape");
     return value;
   } catch (error) {
     return expect(false, "the file", `JSON (${error.message})`);

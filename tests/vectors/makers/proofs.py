@@ -195,6 +195,7 @@ def text_cases(notary: Notary) -> list[Case]:
         "version NaN": (plain.replace('"version": 1', '"version": NaN'), number),
         "an escape": (plain.replace('"header"', '"\\u0068eader"'), "nothing in a document needs an escape"),
         "an escape in the name of a member": (plain.replace('"seal"', '"se\\u0061l"'), "no escapes"),
+        "an escape in a record": (account.replace('"nonce"', '"note": "\\u0000", "nonce"'), "no escapes"),
         "a byte order mark": ("\ufeff" + plain, "JSON in UTF-8 has none"),
         "cut short": (plain[:-1], "not JSON"),
         "two documents": (plain + plain, "not JSON"),
