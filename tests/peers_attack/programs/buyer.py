@@ -16,7 +16,7 @@ from peers.node_rpc import NodeRpc
 from peers.progress import Settings
 from peers.viewer import Viewer
 
-QUICK = Settings(peers_max=32, lost_share=(1, 1), reply_seconds=0.5, patience_seconds=5.0)
+QUICK = Settings(peers_max=32, lost_share=(1, 1), reply_seconds=0.5, patience_seconds=5.0, tracker_seconds=0.3)
 
 
 async def buy(arguments: list[str], settings: Settings) -> dict[str, object]:
