@@ -134,7 +134,7 @@ class Cacher:
         await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
         link = ChainLink(node_url, trust, folder / "head.json")
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(link.rpc.close)
+            stack.push_async_callback(link.close)
             store = await asyncio.to_thread(PaymentStore.open, folder / "payments", trust.genesis_hash, key.address)
             stack.push_async_callback(store.close)
             await connect_patiently(link, on_away)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -66,7 +67,10 @@ class ChainLink:
         self.away: str | None = "not connected yet"
         """Why the node cannot be used now; None while it can."""
         self._seen_at = time.monotonic()
+        self._unproven_at: float | None = None
         self._head_file = head_file
+        # One thread, so that two writes of the head never meet, also when whoever waits for the first is cancelled.
+        self._thread = ThreadPoolExecutor(1, "head")
         self._follower: HeadFollower | None = None
         self._domain: Domain | None = None
         self._parameters: Parameters | None = None
@@ -99,8 +103,11 @@ class ChainLink:
 
     @property
     def away_seconds(self) -> float:
-        """How long the node has not been usable; 0 while it is."""
-        return 0.0 if self.away is None else time.monotonic() - self._seen_at
+        """How long the node has not been usable, or has told of heads that it does not prove; 0 while all is well."""
+        now = time.monotonic()
+        silent = 0.0 if self.away is None else now - self._seen_at
+        unproven = 0.0 if self._unproven_at is None else now - self._unproven_at
+        return max(silent, unproven)
 
     async def wait_above(self, height: int) -> SealedHeader:
         """Wait for a proven head above a height and return it."""
@@ -111,7 +118,7 @@ class ChainLink:
     # Connecting and following
 
     async def connect(self) -> None:
-        """Learn the chain's parameters and a first head; raises NodeAway, NotTrusted and ProofRefused."""
+        """Learn the chain's parameters and a first head; raises NodeAway, NodeRefused, NotTrusted and ProofRefused."""
         status = await self.rpc.call("chain_status")
         try:
             chain_id, genesis_hash = _number(status["chainId"]), _bytes(status["genesisHash"])
@@ -122,7 +129,7 @@ class ChainLink:
         if genesis_hash != self.trust.genesis_hash:
             raise NotTrusted(f"the node's genesis is 0x{genesis_hash.hex()}, not the trusted one")
         if self._follower is None:
-            self._follower = await asyncio.to_thread(HeadFollower, self.trust, chain_id, self._head_file)
+            self._follower = await self._in_thread(HeadFollower, self.trust, chain_id, self._head_file)
             self._domain = Domain.of(chain_id, genesis_hash)
         self._parameters = parameters
         await self.refresh()
@@ -137,7 +144,12 @@ class ChainLink:
             finally:
                 for task in following:
                     task.cancel()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections and let a head that is being written be finished."""
         await self.rpc.close()
+        self._thread.shutdown()
 
     async def refresh(self) -> SealedHeader:
         """Ask for the newest head, prove it and return what is the newest then; raises as `connect`."""
@@ -152,16 +164,19 @@ class ChainLink:
             before = follower.head
             try:
                 if before is None:
-                    await asyncio.to_thread(follower.accept_first, sealed)
+                    await self._in_thread(follower.accept_first, sealed)
                 elif sealed.header.height <= before.header.height:
-                    await asyncio.to_thread(follower.notice, sealed)
+                    await self._in_thread(follower.notice, sealed)
                 else:
-                    await asyncio.to_thread(follower.accept, await self._consistency(before, sealed))
+                    await self._in_thread(follower.accept, await self._consistency(before, sealed))
             except Equivocation as error:
                 raise NotTrusted(str(error)) from error
         if follower.head is not before:
             async with self._moved:
                 self._moved.notify_all()
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     async def _consistency(self, known: SealedHeader, newer: SealedHeader) -> ConsistencyProof:
         names = {"from": _hex(known.hash), "to": _hex(newer.hash)}
@@ -212,9 +227,11 @@ class ChainLink:
             self._arrived.clear()
             try:
                 await self.move_to(_known(self._newest))
+                self._unproven_at = None
             except (NodeAway, NodeRefused, ProofRefused) as error:
                 self._newest = None
                 self.away = f"a head was not proven: {error}"
+                self._unproven_at = self._unproven_at or time.monotonic()
                 _log.warning("%s", self.away)
 
     # Proven records
@@ -312,14 +329,14 @@ class ChainLink:
 async def connect_patiently(link: ChainLink, on_away: Callable[[str], None], *, patience: float | None = None) -> None:
     """Connect, and try again while the node is away; `on_away` is told why.
 
-    Raises NodeAway after `patience` seconds, and what else `connect` raises at once.
+    Raises NodeAway or NodeRefused after `patience` seconds, and what else `connect` raises at once.
     """
     deadline = None if patience is None else time.monotonic() + patience
     pause = PAUSE_SECONDS[0]
     while True:
         try:
             await link.connect()
-        except NodeAway as error:
+        except (NodeAway, NodeRefused) as error:
             on_away(str(error))
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise
