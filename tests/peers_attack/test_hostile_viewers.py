@@ -99,9 +99,10 @@ def test_forged_proofs_are_refused_and_give_nothing(shops: Shops) -> None:
     _no_loss(shops, found, 0)
 
 
-def test_a_pool_about_to_expire_is_refused(shops: Shops) -> None:
+def test_a_pool_that_expires_is_refused_before_and_after(shops: Shops) -> None:
     found = shops.attack("uses_an_expiring_pool")
-    assert found["answers"] == ["POOL_CLOSED", "NO_HANDSHAKE"]
+    assert found["answers"] == ["POOL_CLOSED", "NO_HANDSHAKE", "POOL_CLOSED", "POOL_CLOSED", "NO_HANDSHAKE"]
+    assert shops.stage.pool(found["pool"])["status"] == "expired"
     _no_loss(shops, found, 0)
 
 

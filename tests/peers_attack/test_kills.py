@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .kills import Arena, Crash
+from .kills import BUYER, Arena, Crash
 from .programs.crashing import CACHER_POINTS, VIEWER_POINTS
-from .stage import Stage
+from .stage import KEYS, POOLCHAIN, PRICE, Stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,25 @@ def test_every_named_point_once(tmp_path: Path) -> None:
         assert arena.hit == expected
         assert arena.kills == len(expected)
         print(f"{arena.rounds} rounds, {arena.kills} kills")
+
+
+def test_a_cacher_that_was_killed_settles_by_itself_before_the_pool_expires(tmp_path: Path) -> None:
+    with Stage(tmp_path, chunks=5) as stage:
+        command = stage.serve(2, "--margin", 50, "--worth", 10**6, "--quiet", 1000, first=PRICE)
+        selling = stage.program(POOLCHAIN, *command)
+        buyer = stage.program(BUYER, *stage.purchase(tmp_path / "viewer", selling.first_line()["url"], origin=False))
+        assert buyer.wait() == 0, buyer.out.read_text()
+        pool = buyer.lines()[0]["pool"]
+        selling.kill()
+        assert stage.paid(pool, KEYS[2].address) == 0
+        blocks = int(stage.pool(pool)["expiresAt"], 16) - int(stage.node.call("eth_blockNumber"), 16)
+        stage.node.call("dev_mine", hex(blocks - 60))
+        selling = stage.program(POOLCHAIN, *command)
+        selling.first_line()
+        assert stage.paid(pool, KEYS[2].address) == 0
+        stage.node.call("dev_mine", hex(20))
+        assert wait_until(lambda: stage.paid(pool, KEYS[2].address)) == 5 * PRICE
+        assert stage.pool(pool)["status"] == "open"
 
 
 @pytest.mark.gate

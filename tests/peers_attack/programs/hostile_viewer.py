@@ -166,7 +166,7 @@ class Fraud:
         """Have one's own pool slashed through one cacher, and show both what the pool was and what it is."""
         stale = await self.documents(other)
         await self.overdraws(url)
-        while (await self.link.records(self.pool, self.targets[url])).pool.status.name != "SLASHED":  # type: ignore[union-attr]
+        while (found := (await self.link.records(self.pool, self.targets[url])).pool) and found.status.name == "OPEN":
             await asyncio.sleep(0.05)
             await self.link.refresh()
         await self.shake(url)
@@ -177,7 +177,13 @@ class Fraud:
 
     async def uses_an_expiring_pool(self, url: str, *_: str) -> None:
         self.pool = await self.new_pool(4)
+        old = await self.documents(url)
         await self.shake(url)
+        await self.buy(url, 0, 1)
+        await self.link.rpc.call("dev_mine", {"count": "0x5"})
+        await self.link.refresh()
+        await self.shake(url)
+        await self.shake(url, old)
         await self.buy(url, 0, 1)
 
     async def loses_replies(self, url: str, *_: str) -> None:
