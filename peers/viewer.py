@@ -43,6 +43,7 @@ FIRST_AMOUNT_FEES: Final = 40
 PEERS_EXPECTED: Final = 8
 _PROGRESS_SECONDS: Final = 0.25
 _LIVE_SECONDS: Final = 1.0
+_CACHERS_LAG_SECONDS: Final = 1.3
 _BLOCK_SECONDS_MAX: Final = 15.0
 
 
@@ -221,6 +222,8 @@ class Purchase:
             with suppress(NoAnswer, BadManifest):
                 newer = await self._origin.manifest(self.manifest.resource_id, self._viewer.chain.domain)
                 if newer.follows(self.manifest):
+                    # Cachers look once a second, too: asked at once, they would not know these chunks yet.
+                    await asyncio.sleep(_CACHERS_LAG_SECONDS)
                     self.store.follow(newer)
                     buying.follow(newer)
 
