@@ -37,7 +37,13 @@ class BenchRpc(NodeRpc):
         self.before_submit: Callable[[], None] = lambda: None
         self._heads: list[asyncio.Queue[Any]] = []
 
-    async def call(self, method: str, parameters: Mapping[str, Any] | None = None, *, seconds: float = 10.0) -> Any:  # noqa: ARG002
+    async def call(
+        self,
+        method: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = 10.0,  # noqa: ARG002  # nothing takes time here
+    ) -> Any:
         if self.is_away:
             raise NodeAway("the bench is away")
         if method == "tx_submit":

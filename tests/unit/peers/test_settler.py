@@ -1,4 +1,4 @@
-"""Settling on a real chain in memory: the order on the disk, what fails and what happens next, restarts, double spends.
+"""Settling on a real chain in memory: the order on the disk, what fails and what happens next.
 
 Alice's pool has deposit 1000 and pays Bob, who sells at 10; the chain's fee is 10 and its reward 100.
 """
@@ -6,121 +6,26 @@ Alice's pool has deposit 1000 and pays Bob, who sells at 10; the chain's fee is 
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto.signature import SigningKey
-from ledger.records import PoolStatus, Target, account_key, target_key
-from peers.book import Book, Caps, SettlePolicy
-from peers.chain_link import ChainLink
+from ledger.records import PoolStatus, Target
+from peers.book import SettlePolicy
 from peers.node_rpc import NodeAway, NodeRefused
-from peers.open_books import Account, Accounts, Stage
-from peers.payment import Payment, Promise
-from peers.payment_store import PaymentStore, StoreFailed
-from peers.settler import Settler
+from peers.open_books import Stage
+from peers.payment_store import StoreFailed
 from storage.kv import StorageFailure
-from storage.memory import Fault, Faults, MemoryDisk, MemoryKeyValue
-from tests.model.small_chain import ALICE_KEY, BOB, BOB_KEY, CAROL_KEY
-from tests.node_bench import NodeBench
+from storage.memory import Fault, Faults
+from tests.model.small_chain import CAROL_KEY
 
-from .bench_link import BenchRpc, bench_link
-from .books import TERMS
+from .settling_world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-KEY: Final = SigningKey(BOB_KEY)
-CAPS: Final = Caps(10_000)
-POLICY: Final = SettlePolicy(fee=10, reward=100, quiet_seconds=1000.0, margin_blocks=5)
-PATIENCE_S: Final = 20
-
-
-class World:
-    """One chain, one disk, and the pool; `settling` is a cacher's run, of which there may be several in turn."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.bench = NodeBench()
-        self.pool_id = bytes.fromhex(self.bench.new_pool(1000, 1111, 45)[2:])
-        self.disk = MemoryDisk()
-        self.accounts = Accounts()
-        self.faults = Faults()
-        self.rpc: BenchRpc
-        self.link: ChainLink
-        self.store: PaymentStore
-        self.settler: Settler
-
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        self.bench.runner.run(asyncio.wait_for(work, PATIENCE_S))
-
-    @asynccontextmanager
-    async def settling(self, *, away: bool = False, policy: SettlePolicy = POLICY) -> AsyncIterator[None]:
-        """A run: connect, load the books, settle inside, stop without settling what is left."""
-        self.link, self.rpc = bench_link(self.bench, self.folder)
-        await self.link.connect()
-        disk = MemoryKeyValue(self.disk, self.faults)
-        self.store = PaymentStore(disk, self.bench.domain.genesis_hash, BOB)
-        self.accounts = Accounts()
-        for book in self.store.load():
-            self.accounts.add(Account(book, TERMS, paid_at=time.monotonic(), is_kept=True))
-        self.settler = Settler(self.accounts, self.link, self.store, KEY, policy=policy, caps=CAPS)
-        self.rpc.is_away = away
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                running = tasks.create_task(self.settler.run())
-                following = tasks.create_task(self._follow())
-                yield
-                running.cancel()
-                following.cancel()
-        finally:
-            await self.store.close()
-
-    async def _follow(self) -> None:
-        async with self.link.running():
-            await asyncio.Event().wait()
-
-    async def begin(self) -> Account:
-        """The account after a handshake."""
-        found = await self.link.records(self.pool_id, BOB)
-        assert found.pool is not None
-        book = Book(self.pool_id, BOB, found.pool, found.target, self.link.height, delivered=found.target.paid)
-        account = Account(book, TERMS, paid_at=time.monotonic())
-        self.accounts.add(account)
-        return account
-
-    def payment(self, amount: int, seq: int) -> Payment:
-        return Payment.sign(Promise(BOB, amount, self.pool_id, seq), SigningKey(ALICE_KEY), self.bench.domain)
-
-    async def pay(self, account: Account, amount: int, caps: Caps = CAPS) -> None:
-        book = account.book.accept(self.payment(amount, account.book.next_seq), SigningKey(ALICE_KEY).address, caps)
-        account.book, account.is_kept = book.deliver(amount - book.delivered), True
-        await self.store.save(account.book)
-        self.settler.wake()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        while not holds():  # noqa: ASYNC110  # what is waited for is the code's own state
-            await asyncio.sleep(0.005)
-
-    async def until_stage(self, account: Account, stage: Stage, seq: int = 1) -> None:
-        def holds() -> bool:
-            found = account.settlement
-            return found is not None and found.stage is stage and found.tgt_seq == seq
-
-        await self.until(holds)
-
-    def kept(self) -> Book:
-        """The book that is on the disk."""
-        (found,) = self.store.load()
-        return found
-
-    @property
-    def record(self) -> Target:
-        record = self.bench.node.view().get(target_key(self.pool_id, BOB))
-        return Target.decode(record) if record else Target(0, 0)
+    from peers.payment import Payment
 
 
 @pytest.fixture
@@ -362,90 +267,5 @@ def test_nothing_is_signed_when_the_mark_cannot_be_written(world: World) -> None
             await sell()
         assert caught.group_contains(StoreFailed, match="no space left")
         assert world.rpc.submitted == []
-
-    world.run(work())
-
-
-# Restarts
-
-
-@pytest.mark.parametrize("was_committed", [False, True])
-def test_a_restart_goes_on_with_the_same_payment(world: World, was_committed: bool) -> None:
-    async def work() -> None:
-        async with world.settling():
-            account = await world.begin()
-            world.rpc.lost = 10**6 if was_committed else 0
-            world.rpc.faults = [] if was_committed else [NodeAway("gone")] * 100
-            if was_committed:
-                world.rpc.before_submit = lambda: setattr(world.rpc, "is_away", False)
-            await world.pay(account, 500)
-            await world.until(lambda: bool(world.rpc.submitted))
-            first = world.rpc.submitted[0]
-        assert world.disk.contents()
-        async with world.settling():
-            (account,) = world.accounts
-            if not was_committed:
-                assert account.book.settling == world.payment(500, 1)
-                assert account.book.next_seq == 2
-            await world.until(lambda: account.book.record == Target(1, 500))
-            assert set(world.rpc.submitted) <= {first}
-            await world.until(lambda: account.book.settling is None)
-
-    world.run(work())
-
-
-def test_a_mark_without_a_submission_is_finished_after_a_restart(world: World) -> None:
-    async def work() -> None:
-        async with world.settling(policy=SettlePolicy(10, 100, margin_blocks=1)):
-            account = await world.begin()
-            await world.pay(account, 300)
-            await world.store.save(account.book.begin_settlement(10))
-        async with world.settling():
-            (account,) = world.accounts
-            assert account.book.next_seq == 2
-            await world.until_stage(account, Stage.SETTLED)
-            assert account.settlement is not None
-            assert account.settlement.reason == "begun before a restart"
-            assert world.record == Target(1, 300)
-
-    world.run(work())
-
-
-# Double spends
-
-
-def test_a_double_spend_is_published_at_once_and_rewarded(world: World) -> None:
-    async def work() -> None:
-        async with world.settling():
-            account = await world.begin()
-            await world.pay(account, 400)
-            pool = "0x" + world.pool_id.hex()
-            await world.rpc._answer("tx_submit", raw="0x" + world.bench.payment(CAROL_KEY, pool, 700).hex())
-            before = world.bench.node.view().get(account_key(BOB))
-            await world.rpc.mine()
-            await world.until_stage(account, Stage.SETTLED)
-            assert account.settlement is not None
-            assert account.settlement.reason == "the creator has promised more than the deposit"
-            assert account.book.pool.status is PoolStatus.SLASHED
-            after = world.bench.node.view().get(account_key(BOB))
-            assert before is not None
-            assert after is not None
-            # What remained, and the reward of 110 = 1111 - 1000 - 1, less the fee.
-            gained = int.from_bytes(after[:16], "big") - int.from_bytes(before[:16], "big")
-            assert gained == 300 + 110 - 10
-
-    world.run(work())
-
-
-def test_evidence_that_bought_nothing_is_published_too(world: World) -> None:
-    async def work() -> None:
-        async with world.settling():
-            account = await world.begin()
-            await world.pay(account, 100)
-            account.book = account.book.witness(world.payment(1001, 1), SigningKey(ALICE_KEY).address)
-            world.settler.wake()
-            await world.until_stage(account, Stage.SETTLED)
-            assert account.book.pool.status is PoolStatus.SLASHED
-            assert world.record == Target(1, 1000)
 
     world.run(work())
