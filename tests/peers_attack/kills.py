@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from peers.payment_store import PaymentStore
 
 from .programs.crashing import VARIABLE
-from .stage import KEYS, POOLCHAIN, PRICE, VIEWER, Stage, wait_until
+from .stage import KEYS, POOLCHAIN, PRICE, VIEWER, Stage, get, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ FRAUD = "tests.peers_attack.programs.hostile_viewer"
 CRASHING = "tests.peers_attack.programs.crashing"
 CACHER = 1
 STARTS_MAX = 6
+EAGER = ("--margin", 5, "--quiet", 0.1, "--worth", 1)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Arena:
     """The cacher's home over all rounds; each round has a new viewer with a pool of its own."""
 
     stage: Stage
+    neighbour: Program | None = None
+    """Another cacher, which nobody kills: what both hold together must not exceed the deposit."""
     port: int = 0
     rounds: int = 0
     hit: set[str] = field(default_factory=set)
@@ -53,7 +56,8 @@ class Arena:
         """Buy until the file is there, with both killed on the way; return the viewer's last report."""
         self.rounds += 1
         folder = self.stage.folder / f"viewer-{self.rounds}"
-        command = self.stage.purchase(folder, f"http://127.0.0.1:{self.port}")
+        others = [self.neighbour.first_line()["url"]] if self.neighbour else []
+        command = self.stage.purchase(folder, self._url, *others)
         selling = self._serving(cacher)
         buying = self._start(viewer, BUYER, command, "viewer")
         starts = [1, 1]  # of the viewer, and of the cacher since it listens
@@ -127,8 +131,10 @@ class Arena:
         paid = self.stage.paid(pool, KEYS[CACHER].address)
         if stored:
             assert held.get(pool, 0) >= stored, "a payment that was on disk is lost"
-        # The cacher is the only one that was paid: what it holds is what was signed, or less.
-        assert max(stored, held.get(pool, 0)) <= report["promised"] <= report["deposit"]
+        delivered = report["peers"].get(self._url, [0])[0] * PRICE
+        assert held.get(pool, 0) >= delivered, "chunks were given for payments that are not on disk"
+        total = max(stored, held.get(pool, 0)) + self._held_by_neighbour(pool)
+        assert total <= report["promised"] <= report["deposit"], "over-signed"
         shown = self.stage.pool(pool)
         assert shown["status"] == "open", shown
         assert paid == held.get(pool, 0), "a stored payment was not settled"
@@ -144,13 +150,26 @@ class Arena:
             store._writer.shutdown()
             store._store.close()
 
+    def _held_by_neighbour(self, pool: str) -> int:
+        """What the other cacher holds, once all of it is settled."""
+        if self.neighbour is None:
+            return 0
+        url = self.neighbour.first_line()["url"]
+        row = next((row for row in get(f"{url}/status")["pools"] if row["cptxHash"] == pool), None)
+        held = int(row["promised"], 16) if row else 0
+        wait_until(lambda: self.stage.paid(pool, KEYS[CACHER + 1].address) == held)
+        return held
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     @property
     def _home(self) -> Path:
         return self.stage.folder / f"cacher-{CACHER}"
 
     def _serve(self, crash: Crash) -> Program:
-        options = ("--margin", 5, "--quiet", 0.1, "--worth", 1)
-        command = self.stage.serve(CACHER, *options, first=PRICE, port=self.port)
+        command = self.stage.serve(CACHER, *EAGER, first=PRICE, port=self.port)
         return self._start(crash, POOLCHAIN, command, "cacher")
 
     def _start(self, crash: Crash, module: str, command: list[object], who: str) -> Program:
@@ -171,6 +190,3 @@ class Arena:
                 else:
                     pool, amount = rest.split()
                     self.pools[f"0x{pool}"] = max(self.pools.get(f"0x{pool}", 0), int(amount))
-
-
-__all__ = ["PRICE", "VIEWER", "Arena", "Crash"]

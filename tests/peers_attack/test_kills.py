@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .kills import BUYER, Arena, Crash
+from .kills import BUYER, CACHER, EAGER, Arena, Crash
 from .programs.crashing import CACHER_POINTS, VIEWER_POINTS
 from .stage import KEYS, POOLCHAIN, PRICE, Stage, wait_until
 
@@ -58,7 +58,8 @@ def test_two_hundred_rounds_at_random_points(tmp_path: Path) -> None:
     rng = random.Random(20487)
     cacher_points = [point for point in CACHER_POINTS if not point.startswith(("forget", "store"))]
     with Stage(tmp_path, chunks=CHUNKS) as stage:
-        arena = Arena(stage)
+        neighbour = stage.program(POOLCHAIN, *stage.serve(CACHER + 1, *EAGER, first=PRICE))
+        arena = Arena(stage, neighbour)
         for _ in range(GATE_ROUNDS):
             on_viewer = Crash(rng.choice(VIEWER_POINTS), rng.choice((1, 1, 2, 5, 20)))
             on_cacher = Crash(rng.choice(cacher_points), rng.choice((1, 1, 2, 5, 20)))
