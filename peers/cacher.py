@@ -85,7 +85,8 @@ class Cacher:
         self.target = key.address
         self.accounts = Accounts()
         self.url: str | None = None
-        """Where viewers reach it; it is announced as soon as it is known."""
+        """Where viewers reach it: see `listen_at`."""
+        self._is_reachable = asyncio.Event()
         self.is_settled: bool | None = None
         """At the end: whether all that was worth its fee was settled in time."""
         self._settings = settings
@@ -177,7 +178,7 @@ class Cacher:
                     self._follow(),
                     self.settler.run(),
                     self.shelf.follow_live(),
-                    self.shelf.announce(self._announcement),
+                    self._announce(),
                     self._stop_on_failure(),
                 )
             ]
@@ -188,11 +189,15 @@ class Cacher:
             for task in working:
                 task.cancel()
 
-    def _announcement(self) -> Json | None:
-        if self.url is None:
-            return None
+    def listen_at(self, url: str) -> None:
+        """Learn where viewers reach this cacher: from now on that is announced."""
+        self.url = url
+        self._is_reachable.set()
+
+    async def _announce(self) -> None:
+        await self._is_reachable.wait()
         price = hex(self._settings.price_per_chunk)
-        return {"url": self.url, "target": checksum_address(self.target), "pricePerChunk": price}
+        await self.shelf.announce({"url": self.url, "target": checksum_address(self.target), "pricePerChunk": price})
 
     async def _follow(self) -> None:
         async with self.link.running():

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -144,12 +144,10 @@ class Shelf:
             self.origin_away = str(error)
             _log.info("no newer manifest: %s", error)
 
-    async def announce(self, offer: Callable[[], Json | None]) -> None:
-        """Tell the origin's tracker about every resource, again and again, until cancelled; None says: not yet."""
+    async def announce(self, offer: Json) -> None:
+        """Tell the origin's tracker about every resource, again and again, until cancelled."""
         while True:
-            found = offer()
-            if found is not None:
-                await self.announce_once(found, self._stores)
+            await self.announce_once(offer, self._stores)
             await asyncio.sleep(ANNOUNCE_SECONDS)
 
     async def announce_once(self, offer: Json, resource_ids: Iterable[bytes]) -> None:

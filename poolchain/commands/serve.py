@@ -117,7 +117,7 @@ class _Seller:
         def started(host: str, port: int) -> None:
             cacher = self._app.cacher
             if cacher is not None:
-                cacher.url = public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+                cacher.listen_at(public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}")
                 _show_banner(cacher.status())
 
         limits = HttpLimits(connections_max=CONNECTIONS_MAX)
