@@ -256,9 +256,10 @@ class Cacher:
         data = await self.shelf.chunk(resource_id, index)
         book, is_sold = await self._charge(account, payment, signer, terms, index=index)
         # No await between the judgement and the change, and none of either's data goes out before it is synced.
-        if book == account.book:
+        if not is_sold:
             account.repeats += 1
             self._counts["repeats"] += 1
+        if book == account.book:
             return data
         account.book, account.paid_at, account.is_kept = book, time.monotonic(), True
         await self._save(book, index if is_sold else None)

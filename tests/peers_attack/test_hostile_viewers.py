@@ -75,8 +75,9 @@ def test_one_payment_shown_ten_times_at_once_buys_one_chunk(shops: Shops) -> Non
     _no_loss(shops, found, 1)
 
 
-def test_a_chunk_is_not_repeated_forever(shops: Shops) -> None:
-    found = shops.attack("repeats")
+@pytest.mark.parametrize("conduct", ["repeats", "repeats_for_a_trifle"])
+def test_a_chunk_is_not_repeated_forever(shops: Shops, conduct: str) -> None:
+    found = shops.attack(conduct)
     assert 2 <= len(found["got"]) <= 1 + 17
     assert set(found["answers"]) == {"PAYMENT_REQUIRED"}
     _no_loss(shops, found, 1)

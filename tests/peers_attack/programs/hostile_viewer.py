@@ -106,6 +106,12 @@ class Fraud:
         for _time in range(60):
             await self.ask_for(url, 0, self.promise(url, self.price))
 
+    async def repeats_for_a_trifle(self, url: str, *_: str) -> None:
+        """The same, with one base unit more each time."""
+        await self.shake(url)
+        for more in range(60):
+            await self.ask_for(url, 0, self.promise(url, self.price + more))
+
     async def signs_wrongly(self, url: str, *_: str) -> None:
         await self.shake(url)
         domain, promise = self.link.domain, self.promise(url, 3 * self.price)
