@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 from crypto.address import parse_address
 from crypto.eip712 import Domain
 from crypto.merkle import hash_leaf
+from crypto.nesting import nests_deeper
 from crypto.signature import SIGNATURE_BYTES
 from crypto.words import AMOUNT_LIMIT, UINT64_LIMIT
 
@@ -26,6 +27,8 @@ from .manifest import (
 
 MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
 """Leaf hashes of about 900,000 chunks: 200 GiB at the default size."""
+NESTING_MAX: Final = 8
+"""Levels of objects and arrays; a manifest has three."""
 SIZE_LIMIT: Final = 2**53
 """Below it every JSON reader has the same number."""
 PATH_BYTES_MAX: Final = 1024
@@ -166,12 +169,14 @@ def _list(value: object, name: str) -> list[object]:
 def _parse(data: bytes) -> dict[str, Any]:
     if len(data) > MANIFEST_BYTES_MAX:
         raise BadManifest(f"expected at most {MANIFEST_BYTES_MAX} bytes, given {len(data)}")
+    if nests_deeper(data, NESTING_MAX):
+        raise BadManifest(f"not JSON of at most {NESTING_MAX} levels")
     try:
         text = data.decode()
         found = json.loads(text, object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number)
         # A lone surrogate can be written as an escape, but is no text.
         json.dumps(found, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadManifest(f"not JSON: {error}") from error
     if not isinstance(found, dict):
         raise BadManifest("expected an object")

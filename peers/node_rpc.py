@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from crypto.nesting import nests_deeper
+
 Json = dict[str, Any]
 Call = tuple[str, Mapping[str, Any]]
 CALL_SECONDS: Final = 10.0
@@ -24,6 +26,7 @@ ANSWER_BYTES_MAX: Final = 16 << 20
 WEBSOCKET_PATH: Final = "/ws"
 _HEARTBEAT_SECONDS: Final = 10.0
 _SENTENCE_MAX: Final = 200
+NESTING_MAX: Final = 32
 
 
 class NodeAway(Exception):
@@ -118,8 +121,8 @@ class NodeRpc:
         except (aiohttp.ClientError, OSError) as error:
             raise NodeAway(f"{self.url} cannot be reached: {_words(error)}") from error
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return parse_answer(text)
+        except ValueError:
             self._no_node(f"HTTP status {response.status}")
 
     def _result(self, answer: object) -> Any:
@@ -131,6 +134,13 @@ class NodeRpc:
 
     def _no_node(self, what: str) -> NoReturn:
         raise NodeAway(f"{self.url} answered with {what}: it is no Poolchain node")
+
+
+def parse_answer(text: bytes) -> Any:
+    """Return the value of a node's JSON; raises ValueError, also for more levels than any answer has."""
+    if nests_deeper(text, NESTING_MAX):
+        raise ValueError("too many levels")
+    return json.loads(text)
 
 
 async def _read_all(response: aiohttp.ClientResponse) -> bytes:
@@ -149,8 +159,8 @@ async def _results(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Any
         if message.type is not aiohttp.WSMsgType.TEXT:
             return
         try:
-            found = json.loads(message.data)
-        except (ValueError, RecursionError):
+            found = parse_answer(message.data.encode())
+        except ValueError:
             return
         if not isinstance(found, dict) or "error" in found:
             raise NodeAway("the node refused the subscription")

@@ -10,8 +10,11 @@ from typing import Any, Final
 
 import aiohttp
 
+from crypto.nesting import nests_deeper
+
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _WORDS_MAX: Final = 200
+_NESTING_MAX: Final = 32
 _CONNECTIONS_PER_PEER: Final = 16
 
 
@@ -32,8 +35,8 @@ class Answer:
     def json(self) -> dict[str, Any]:
         """The object in the body, empty when there is none."""
         try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError):
+            found = {} if nests_deeper(self.body, _NESTING_MAX) else json.loads(self.body)
+        except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -7,15 +7,12 @@ keeps the last of two equal keys, which for signed payments is worth more than 2
 from __future__ import annotations
 
 import json
-import re
 from typing import Final, NoReturn
+
+from crypto.nesting import nests_deeper
 
 NESTING_MAX: Final = 32
 DIGITS_MAX: Final = 20
-# Never backtracks, and takes an open string for one that ends with the text.
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.?+[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
-_NOT_BRACKET_OR_QUOTE: Final = bytes(sorted({*range(256)} - {*b'[]{}"'}))
-_OPENINGS: Final = frozenset(b"[{")
 # So much of a text that will be refused anyway is looked at, to call a million brackets deep.
 _GLANCE_BYTES: Final = 4_096
 
@@ -49,9 +46,8 @@ def decode(body: bytes, *, values_max: int) -> object:
     more than 32 levels, or a number that is not an integer of at most 20 digits; TooManyValues
     above `values_max` commas and brackets.
     """
-    openings = body.count(b"[") + body.count(b"{")
-    has_too_many = openings + body.count(b",") > values_max
-    if openings > NESTING_MAX and _is_deep(body[:_GLANCE_BYTES] if has_too_many else body):
+    has_too_many = body.count(b"[") + body.count(b"{") + body.count(b",") > values_max
+    if nests_deeper(body[:_GLANCE_BYTES] if has_too_many else body, NESTING_MAX):
         raise NotJson(f"more than {NESTING_MAX} levels")
     if has_too_many:
         raise TooManyValues
@@ -72,25 +68,6 @@ def decode(body: bytes, *, values_max: int) -> object:
 def is_text(value: str) -> bool:
     """Tell whether a string of JSON is encodable: without half of a surrogate pair."""
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _is_deep(body: bytes) -> bool:
-    """Tell, without recursion, whether brackets outside strings nest above NESTING_MAX.
-
-    The parsers count their levels against the interpreter's recursion limit, which any library
-    may raise until the C stack is what breaks; so this has to be known before they run.
-    """
-    if b"\\" in body:
-        body = _STRING.sub(b"", body)
-    brackets = body.translate(None, _NOT_BRACKET_OR_QUOTE)
-    if b'"' in brackets:
-        brackets = _STRING.sub(b"", brackets)
-    level = 0
-    for bracket in brackets:
-        level += 1 if bracket in _OPENINGS else -1
-        if level > NESTING_MAX:
-            return True
-    return False
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
