@@ -29,6 +29,7 @@ import plyvel
 from crypto.state_proof import account_key, pool_key, target_key, verify_state_proof
 from ledger.state_tree import StateTree, prove
 from ledger.tree_build import build_pages
+from storage.leveldb import DEFAULT_SETTINGS
 
 RECORD_BYTES = {"account": 24, "pool": 133, "target": 24}
 PROOF_SAMPLES = 10_000
@@ -118,7 +119,16 @@ class CountingReader:
 
 def open_database(path: Path) -> Any:
     """LevelDB as the node opens it."""
-    return plyvel.DB(str(path), create_if_missing=True, lru_cache_size=64 << 20, bloom_filter_bits=10)
+    return plyvel.DB(
+        str(path),
+        create_if_missing=True,
+        paranoid_checks=True,
+        lru_cache_size=DEFAULT_SETTINGS.block_cache_bytes,
+        write_buffer_size=DEFAULT_SETTINGS.write_buffer_bytes,
+        max_file_size=DEFAULT_SETTINGS.table_file_bytes,
+        max_open_files=DEFAULT_SETTINGS.open_files_max,
+        bloom_filter_bits=DEFAULT_SETTINGS.bloom_bits,
+    )
 
 
 def build(path: Path, shape: Shape) -> bytes:
