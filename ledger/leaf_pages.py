@@ -2,20 +2,23 @@
 
 An entry is key || SHA-256 of the record, 64 bytes. A page has one of two forms, by its number of leaves:
 
-    plain   0x01 || entries                                                          up to PLAIN_LEAVES
-    packed  0x02 || leaves in each group (4 bytes) || cell of each group (128) || entries    up to MAX_LEAVES
+    plain   0x01 || entries                up to PLAIN_LEAVES
+    packed  0x02 || 14 cells || entries    up to MAX_LEAVES
 
-The groups of a packed page are its leaves by the next two bits of their keys; with their cells at hand a change hashes
-one group instead of the whole page. A page of more leaves is cut into an inner page and leaf pages below it.
+The groups of a page are its leaves by the next three bits of their keys, which lie in one byte at every cut. A packed
+page begins with the cells of its two halves, four quarters and eight groups; with them at hand a change hashes one
+group instead of the whole page. A page of more leaves is cut into an inner page and leaf pages below it.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from crypto.state_proof import HASH_BYTES
 
-from .tree_pages import DamagedTree, fold, root_of_leaves
+from .tree_pages import BRANCH_TAGS, CELL, LEAF_TAG, NO_CELL, DamagedTree, join
 
 Change = tuple[bytes, bytes | None]
 """Tree key and SHA-256 of the new record, or None where the record goes."""
@@ -25,43 +28,49 @@ PLAIN_LEAVES = 8
 MAX_LEAVES = 32
 
 _PLAIN, _PACKED = 1, 2
-_GROUPS = 4
-_PACKED_HEAD = 1 + _GROUPS + _GROUPS * HASH_BYTES
+_GROUPS = 8
+_CELLS_BYTES = (2 * _GROUPS - 2) * CELL
+_PACKED_HEAD = 1 + _CELLS_BYTES
+
+
+def _nodes_above(changed: int) -> list[tuple[int, int, int]]:
+    """What to hash, in this order, after the groups whose bits are set in `changed`.
+
+    Quarters, then halves: where the cell is, where the cells of its two halves begin, and how many bits it is below
+    the page. The cell of node n (see `tree_pages.rehash`) of the fifteen in a page is the (n - 2)nd.
+    """
+    quarters = {(_GROUPS | group) >> 1 for group in range(_GROUPS) if changed >> group & 1}
+    halves = {node >> 1 for node in quarters}
+    nodes = [*quarters, *halves]
+    return [((node - 2) * CELL, (2 * node - 2) * CELL, node.bit_length() - 1) for node in nodes]
+
+
+_ABOVE = [_nodes_above(changed) for changed in range(1 << _GROUPS)]
 
 
 def leaf_page(depth: int, entries: bytes) -> tuple[bytes | None, bytes]:
     """Page and cell of at most MAX_LEAVES sorted entries with a common prefix of `depth` bits; None for no entries."""
     if len(entries) <= PLAIN_LEAVES * ENTRY_BYTES:
-        return bytes((_PLAIN,)) + entries if entries else None, root_of_leaves(split_entries(entries))
-    groups = [b""] * _GROUPS
-    for entry in split_entries(entries):
-        groups[_group_of(entry, depth)] += entry
-    return _packed(depth, groups, [root_of_leaves(split_entries(group)) for group in groups])
+        return b"\x01" + entries if entries else None, _root_of(entries, 0, len(entries), depth >> 3)
+    first = entries[depth >> 3] >> (8 - (depth & 7)) << 3
+    return _packed(depth, entries, bytearray(_CELLS_BYTES), range(first, first + _GROUPS))
 
 
-def update_leaf_page(page: bytes | None, depth: int, changes: Iterable[Change]) -> tuple[bytes | None, bytes] | bytes:
+def update_leaf_page(page: bytes | None, depth: int, changes: Sequence[Change]) -> tuple[bytes | None, bytes] | bytes:
     """New page and cell of a leaf page after changes; the entries alone where they are too many for one page."""
-    if page is None or page[0] == _PLAIN:
-        entries = page[1:] if page else b""
-        for key, record_hash in changes:
-            entries = _put(entries, key, record_hash)
-    else:
-        groups, cells = _unpack(page)
-        for key, record_hash in changes:
-            group = _group_of(key, depth)
-            groups[group] = _put(groups[group], key, record_hash)
-            cells[group] = b""
-        entries = b"".join(groups)
-        if PLAIN_LEAVES * ENTRY_BYTES < len(entries) <= MAX_LEAVES * ENTRY_BYTES:
-            fresh = [cell or root_of_leaves(split_entries(group)) for group, cell in zip(groups, cells, strict=True)]
-            return _packed(depth, groups, fresh)
-    return entries if len(entries) > MAX_LEAVES * ENTRY_BYTES else leaf_page(depth, entries)
+    entries = put_entries(entries_in(page) if page else b"", depth, changes)
+    if len(entries) > MAX_LEAVES * ENTRY_BYTES:
+        return entries
+    if page is None or page[0] == _PLAIN or len(entries) <= PLAIN_LEAVES * ENTRY_BYTES:
+        return leaf_page(depth, entries)
+    byte, rest = depth >> 3, 5 - (depth & 7)
+    return _packed(depth, entries, bytearray(page[1:_PACKED_HEAD]), {key[byte] >> rest for key, _ in changes})
 
 
 def entries_in(page: bytes) -> bytes:
     """Entries of a leaf page in one byte string; raises DamagedTree."""
-    entries = page[1:] if page[0] == _PLAIN else b"".join(_unpack(page)[0])
-    if not entries or len(entries) % ENTRY_BYTES:
+    entries = page[1:] if page[0] == _PLAIN else page[_PACKED_HEAD:]
+    if not entries or len(entries) % ENTRY_BYTES or page[0] > _PACKED:
         raise DamagedTree("leaf page is unreadable")
     return entries
 
@@ -71,34 +80,59 @@ def split_entries(entries: bytes) -> list[bytes]:
     return [entries[at : at + ENTRY_BYTES] for at in range(0, len(entries), ENTRY_BYTES)]
 
 
-def _packed(depth: int, groups: Sequence[bytes], cells: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """Packed page and its cell."""
-    counts = [len(group) // ENTRY_BYTES for group in groups]
-    return b"".join((bytes((_PACKED, *counts)), *cells, *groups)), fold(depth, cells)
+def put_entries(entries: bytes, depth: int, changes: Iterable[Change]) -> bytes:
+    """Sorted entries with those of the changed keys set, or removed where the record hash is None."""
+    byte = depth >> 3
+    for key, record_hash in changes:
+        column = entries[byte::ENTRY_BYTES]  # sorted, for the bits before it are common to all keys
+        at = bisect_left(column, key[byte]) * ENTRY_BYTES
+        while (there := entries[at : at + HASH_BYTES]) < key and there:
+            at += ENTRY_BYTES
+        rest = entries[at + ENTRY_BYTES :] if there == key else entries[at:]
+        entry = b"" if record_hash is None else key + record_hash
+        entries = entries[:at] + entry + rest
+    return entries
 
 
-def _unpack(page: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Entries of each group and cell of each group of a packed page; raises DamagedTree."""
-    cells = [page[at : at + HASH_BYTES] for at in range(1 + _GROUPS, _PACKED_HEAD, HASH_BYTES)]
-    groups, at = [], _PACKED_HEAD
-    for count in page[1 : 1 + _GROUPS]:
-        groups.append(page[at : at + count * ENTRY_BYTES])
-        at += count * ENTRY_BYTES
-    if page[0] != _PACKED or at != len(page):
-        raise DamagedTree("leaf page is unreadable")
-    return groups, cells
+def _packed(depth: int, entries: bytes, cells: bytearray, groups: Iterable[int]) -> tuple[bytes, bytes]:
+    """Packed page and its cell, from the cells before these groups changed.
+
+    A group is named by its bits and those before them in the same byte.
+    """
+    byte = depth >> 3
+    column = entries[byte::ENTRY_BYTES]
+    below = 5 - (depth & 7)
+    changed = 0
+    for group in groups:
+        start = bisect_left(column, group << below)
+        end = bisect_left(column, group + 1 << below, start)
+        index = group & _GROUPS - 1
+        changed |= 1 << index
+        at = (_GROUPS + index - 2) * CELL
+        cells[at : at + CELL] = _root_of(entries, start * ENTRY_BYTES, end * ENTRY_BYTES, byte)
+    for at, halves, level in _ABOVE[changed]:
+        pair = cells[halves : halves + 2 * CELL]
+        tag = BRANCH_TAGS[depth + level]
+        cells[at : at + CELL] = sha256(tag + pair).digest() if pair[0] and pair[CELL] else join(tag, pair)
+    return b"\x02" + cells + entries, join(BRANCH_TAGS[depth], cells[: 2 * CELL])
 
 
-def _group_of(key: bytes, depth: int) -> int:
-    """Group of a key in a packed page: its two bits from `depth` on."""
-    return int.from_bytes(key[depth >> 3 : (depth >> 3) + 2], "big") >> (14 - (depth & 7)) & 3
+def _root_of(entries: bytes, start: int, end: int, byte: int) -> bytes:
+    """Cell of the sorted entries from `start` to `end`, whose keys agree in all bytes before `byte`.
 
-
-def _put(entries: bytes, key: bytes, record_hash: bytes | None) -> bytes:
-    """Sorted entries with the one of `key` set, or removed if the record hash is None."""
-    at = entries.find(key)
-    if at < 0 or at % ENTRY_BYTES:  # absent, or found first in a place where no key stands
-        at = ENTRY_BYTES * sum(entry[:HASH_BYTES] < key for entry in split_entries(entries))
-    rest = at + ENTRY_BYTES if entries.startswith(key, at) else at
-    entry = b"" if record_hash is None else key + record_hash
-    return entries[:at] + entry + entries[rest:]
+    The same as `root_of_leaves`, for a few entries that are at hand.
+    """
+    if end - start == ENTRY_BYTES:
+        return sha256(LEAF_TAG + entries[start:end]).digest()
+    if start == end:
+        return NO_CELL
+    last = end - ENTRY_BYTES
+    while not (differing := entries[start + byte] ^ entries[last + byte]):
+        byte += 1
+    bits = differing.bit_length()
+    mask = 1 << bits - 1
+    middle = start + ENTRY_BYTES
+    while not entries[middle + byte] & mask:
+        middle += ENTRY_BYTES
+    left, right = _root_of(entries, start, middle, byte), _root_of(entries, middle, end, byte)
+    return sha256(BRANCH_TAGS[8 * byte + 8 - bits] + left + right).digest()

@@ -27,6 +27,7 @@ from .tree_pages import (
     page_key,
     prefix_of,
     root_of_leaves,
+    stored_page,
     width,
 )
 from .tree_top import TreeTop, depth_for
@@ -46,11 +47,16 @@ class TreeUpdate:
     pages: Pages
     replaced: Pages
     parent_root: bytes
-    top_cells: list[dict[int, bytes]] = field(repr=False)
+    top_cells: dict[int, bytes] = field(repr=False)
+    """New cells of the nodes of the top whose pages below it changed."""
 
 
 class StateTree:
-    """The committed state tree: its root, its top levels in memory, its pages read on demand."""
+    """The committed state tree: its root, its top levels in memory, its pages read on demand.
+
+    The top in memory is that of the newest update, as if this were adopted already; it is taken back when another
+    update comes instead.
+    """
 
     def __init__(self, read: ReadPage, root: bytes, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         """Tree with this root over the pages that `read` gives; reads nothing yet."""
@@ -58,6 +64,8 @@ class StateTree:
         self._read = read
         root_cell = NO_CELL if root == EMPTY_ROOT else root
         self._top = TreeTop(read, root_cell, depth_for(cache_bytes))
+        self._newest: TreeUpdate | None = None
+        self._before_newest: dict[int, bytes] = {}
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> TreeUpdate:
         """Root and pages after `changes` (tree key to record, None to remove it).
@@ -65,21 +73,38 @@ class StateTree:
         Leaves the committed tree as it is. Raises DamagedTree when a page that is needed is missing
         or broken.
         """
+        self._take_back()
         top, writer = self._top, _PageWriter(self._read)
-        parts = _by_node(changes, top.depth)
+        parts = _by_page(changes, top.page_depth)
         top.load(parts)
-        changed = {node: writer.update_below(top, node, part) for node, part in parts.items()}
-        levels = top.rehash(changed)
-        top.changed_pages(levels, writer.pages, writer.replaced)
-        cell = levels[0].get(1, top.cell(1))
-        return TreeUpdate(_root_of(cell), writer.pages, writer.replaced, self.root, levels)
+        changed = _change_below(top, writer, parts)
+        places = top.places_at(top.page_depth, [page for page in parts if top.is_loaded(page)])
+        places += top.places_above(parts)
+        old_pages = top.pages(places)
+        before = top.apply(changed)
+        for (key, _, _), old, new in zip(places, old_pages, top.pages(places), strict=True):
+            if new != old:
+                writer.pages[key] = new
+                writer.replaced[key] = old
+        update = TreeUpdate(_root_of(top.cell(1)), writer.pages, writer.replaced, self.root, changed)
+        self._newest, self._before_newest = update, before
+        return update
 
     def adopt(self, update: TreeUpdate) -> None:
         """Make an update of this very tree the committed one, after its pages are durable."""
         if update.parent_root != self.root:
             raise ValueError("update belongs to another state of the tree")
-        self._top.adopt(update.top_cells)
+        if update is not self._newest:
+            self._take_back()
+            self._top.apply(update.top_cells)
+        self._newest = None
         self.root = update.root
+
+    def _take_back(self) -> None:
+        """Return the top to the committed state, if the newest update was not adopted."""
+        if self._newest is not None:
+            self._top.apply(self._before_newest)
+            self._newest = None
 
 
 def _root_of(cell: bytes) -> bytes:
@@ -87,11 +112,12 @@ def _root_of(cell: bytes) -> bytes:
     return EMPTY_ROOT if cell == NO_CELL else cell
 
 
-def _by_node(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, list[Change]]:
-    """Changes with hashed records in ascending order of keys, by the node of the top at `depth` bits above them."""
+def _by_page(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, list[Change]]:
+    """Changes with hashed records in ascending order of keys, by the node at `depth` bits above them."""
     parts: dict[int, list[Change]] = {}
     mark, rest = 1 << depth, 32 - depth
-    for key, record in sorted(changes.items()):
+    for key in sorted(changes):
+        record = changes[key]
         node = mark | int.from_bytes(key[:4], "big") >> rest
         change = key, None if record is None else sha256(record).digest()
         if node in parts:
@@ -101,49 +127,65 @@ def _by_node(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, lis
     return parts
 
 
+def _change_below(top: TreeTop, writer: _PageWriter, parts: Mapping[int, Sequence[Change]]) -> dict[int, bytes]:
+    """Apply changes, by lowest page of the top, to all pages below it; the new cells of the nodes above those."""
+    changed: dict[int, bytes] = {}
+    depth, mark = top.page_depth, 1 << top.page_depth
+    for page, part in parts.items():
+        if not top.is_loaded(page):
+            key = page_key(depth, page ^ mark)
+            old = stored_page(writer.read, key) if top.cell(page) != NO_CELL else None
+            if old is None or not is_inner_page(old):
+                changed[page] = writer.update_leaves(key, depth, old, part)
+                continue
+            top.fill(page, depth, old)
+        for prefix, below in groupby(part, key=lambda change: prefix_of(change[0], top.depth)):
+            node = prefix | 1 << top.depth
+            changed[node] = writer.update(top.depth, prefix, list(below), exists=top.cell(node) != NO_CELL)
+    return changed
+
+
 class _PageWriter:
     """Applies changes to stored pages and collects the pages that come of it."""
 
     def __init__(self, read: ReadPage) -> None:
-        self._read = read
+        self.read = read
         self.pages: Pages = {}
         self.replaced: Pages = {}
-
-    def update_below(self, top: TreeTop, node: int, changes: Sequence[Change]) -> bytes:
-        """New cell of a node of the lowest level of the top."""
-        return self.update(top.depth, node ^ 1 << top.depth, changes, exists=top.cell(node) != NO_CELL)
 
     def update(self, depth: int, prefix: int, changes: Sequence[Change], *, exists: bool) -> bytes:
         """New cell of the page at `prefix`; `exists` says whether its old cell has leaves."""
         key = page_key(depth, prefix)
-        old = self._read(key) if exists else None
-        if exists and not old:
-            raise DamagedTree(f"page of depth {depth} is missing")
+        old = stored_page(self.read, key) if exists else None
         if is_inner_page(old) if old else depth < LEAF_DEPTH:
-            new, cell = self._update_cells(depth, old, changes)
-        else:
-            result = update_leaf_page(old, depth, changes)
-            new, cell = result if isinstance(result, tuple) else self._split(depth, result)
+            return self._update_cells(key, depth, old, changes)
+        return self.update_leaves(key, depth, old, changes)
+
+    def update_leaves(self, key: bytes, depth: int, old: bytes | None, changes: Sequence[Change]) -> bytes:
+        """New cell of a leaf page; it becomes an inner page if its leaves are too many."""
+        result = update_leaf_page(old, depth, changes)
+        if isinstance(result, bytes):
+            leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(result)]
+            return self._update_cells(key, depth, old, leaves)
+        self._put(key, result[0], old)
+        return result[1]
+
+    def _put(self, key: bytes, new: bytes | None, old: bytes | None) -> None:
         if new != old:
             self.pages[key] = new
             self.replaced[key] = old
-        return cell
 
-    def _update_cells(self, depth: int, old: bytes | None, changes: Sequence[Change]) -> tuple[bytes | None, bytes]:
-        """Inner page: new bytes and new cell, after the pages below it; None for a page without leaves."""
+    def _update_cells(self, key: bytes, depth: int, old: bytes | None, changes: Sequence[Change]) -> bytes:
+        """New cell of an inner page, after the pages below it; the old page may be a leaf page that grew."""
         bits = width(depth)
         below = depth + bits
-        cells = decode_cells(old, depth) if old else [NO_CELL] * (1 << bits)
+        cells = decode_cells(old, depth) if old and is_inner_page(old) else [NO_CELL] * (1 << bits)
         for prefix, part in groupby(changes, key=lambda change: prefix_of(change[0], below)):
             index = prefix & (1 << bits) - 1
             cells[index] = self.update(below, prefix, list(part), exists=cells[index] != NO_CELL)
         cell = fold(depth, cells)
-        return None if cell == NO_CELL else encode_cells(b"".join(cells)), cell
-
-    def _split(self, depth: int, entries: bytes) -> tuple[bytes | None, bytes]:
-        """Inner page in the place of a leaf page that grew too large: new bytes and new cell, after the pages below."""
-        leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(entries)]
-        return self._update_cells(depth, None, leaves)
+        self._put(key, None if cell == NO_CELL else encode_cells(b"".join(cells)), old)
+        return cell
 
 
 def prove(read: ReadPage, key: bytes) -> StateProof:

@@ -4,9 +4,9 @@ A *cell* is the hash of the crit-bit subtree of all keys with a common prefix, 3
 there is none. Two neighbouring cells give their parent's by `join`, so cells may be kept at fixed
 depths (in bits) although the committed tree has nodes only where keys differ.
 
-An *inner page* of depth d holds the cells at the next cut (3 bits below depth 0, then every 4 bits:
-depths 0, 3, 7, 11, 15, 19, ...). From LEAF_DEPTH on a page may be a *leaf page* (`ledger.leaf_pages`) with all leaves
-of its prefix. The first byte says which: 0x00 inner, 0x01 and 0x02 leaves.
+The cuts are before the first and the fourth bit of every byte: depths 0, 3, 8, 11, 16, 19, ... An *inner page* of
+depth d holds the cells at the next cut. From LEAF_DEPTH on a page may be a *leaf page* (`ledger.leaf_pages`) with all
+leaves of its prefix. The first byte says which: 0x00 inner, 0x01 and 0x02 leaves.
 
 Page key: depth (1 byte) || prefix, left-aligned in as few bytes as hold it. Pages are opaque bytes
 for whoever stores them. Source: docs/decisions/0002-state-tree.md.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from mmap import mmap
 
 from crypto.state_proof import HASH_BYTES, KEY_BITS
 
@@ -24,16 +25,17 @@ ReadPage = Callable[[bytes], bytes | None]
 Pages = dict[bytes, bytes | None]
 """Page bytes by page key, None for no page."""
 
-FIRST_WIDTH = 3
-WIDTH = 4
-LEAF_DEPTH = 19
+LEAF_DEPTH = 16
 """Depth in bits of the first pages that may hold leaves; pages above are always inner."""
-NO_CELL = bytes(HASH_BYTES)
+CELL = HASH_BYTES
+"""Bytes of a cell."""
+NO_CELL = bytes(CELL)
 LEAF_TAG = b"\x00"
 """First byte of what a leaf hashes, the entry being the rest: see `crypto.state_proof.leaf_hash`."""
 BRANCH_TAGS = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
 """First two bytes of what a branch hashes, by bit: see `crypto.state_proof.branch_hash`."""
 _INNER = 0
+_PAIR = 2 * CELL
 
 
 class DamagedTree(Exception):
@@ -41,8 +43,8 @@ class DamagedTree(Exception):
 
 
 def width(depth: int) -> int:
-    """Number of bits that the inner page at `depth` spans."""
-    return WIDTH if depth else FIRST_WIDTH
+    """Number of bits that the inner page at the cut `depth` spans."""
+    return 5 if depth & 7 else 3
 
 
 def page_key(depth: int, prefix: int) -> bytes:
@@ -55,18 +57,40 @@ def prefix_of(key: bytes, depth: int) -> int:
     return int.from_bytes(key, "big") >> (KEY_BITS - depth)
 
 
+def rehash(cells: mmap, nodes: Iterable[int], stop: int = 0) -> list[int]:
+    """Hash anew, in place, the cells above those of nodes at one depth, up to the depth `stop`; the nodes there.
+
+    A *node* is a prefix with a one in front of it: 1 is the root, 2n and 2n + 1 are the halves of n. `cells` has the
+    cell of node n at n * CELL.
+    """
+    nodes = list(nodes)
+    while nodes and nodes[0] >> stop > 1:
+        nodes = list(dict.fromkeys([node >> 1 for node in nodes]))
+        tag = BRANCH_TAGS[nodes[0].bit_length() - 1]
+        for node in nodes:
+            at = node * _PAIR
+            pair = cells[at : at + _PAIR]
+            at >>= 1
+            cells[at : at + CELL] = sha256(tag + pair).digest() if pair[0] and pair[CELL] else join(tag, pair)
+    return nodes
+
+
+def join(tag: bytes, pair: bytes | bytearray) -> bytes:
+    """Cell from those of its two halves, each of which may be empty; the tag is that of the bit they differ in."""
+    if pair[0] and pair[CELL]:  # neither is empty, which this finds in all but a few cases
+        return sha256(tag + pair).digest()
+    left, right = bytes(pair[:CELL]), bytes(pair[CELL:])
+    return right if left == NO_CELL else left if right == NO_CELL else sha256(tag + pair).digest()
+
+
 def join_all(bit: int, cells: Sequence[bytes]) -> list[bytes]:
     """Cells at depth `bit` from the cells one bit deeper, which are pairs of halves: half as many."""
     tag = BRANCH_TAGS[bit]
-    halves = zip(cells[::2], cells[1::2], strict=True)
-    return [
-        right if left == NO_CELL else left if right == NO_CELL else sha256(tag + left + right).digest()
-        for left, right in halves
-    ]
+    return [join(tag, left + right) for left, right in zip(cells[::2], cells[1::2], strict=True)]
 
 
 def fold(depth: int, cells: Sequence[bytes]) -> bytes:
-    """Cell at `depth` from the 1, 2, 4, 8 or 16 cells some bits below it."""
+    """Cell at `depth` from the 1, 2, 4, ... 32 cells some bits below it."""
     bit = depth + len(cells).bit_length() - 1
     while len(cells) > 1:
         bit -= 1
@@ -99,6 +123,14 @@ def root_of_leaves(entries: Iterable[bytes]) -> bytes:
     return hashes[0] if hashes else NO_CELL
 
 
+def stored_page(read: ReadPage, key: bytes) -> bytes:
+    """A page that must be there; raises DamagedTree."""
+    page = read(key)
+    if not page:
+        raise DamagedTree(f"page of depth {key[0]} is missing")
+    return page
+
+
 def is_inner_page(page: bytes) -> bool:
     """Whether a page holds cells, rather than leaves."""
     return page[0] == _INNER
@@ -110,7 +142,7 @@ def encode_cells(cells: bytes) -> bytes:
 
 
 def decode_cells(page: bytes, depth: int) -> list[bytes]:
-    """The 8 (at depth 0) or 16 cells of an inner page; raises DamagedTree."""
+    """The 8 or 32 cells of an inner page; raises DamagedTree."""
     if page[0] != _INNER or len(page) != 1 + (HASH_BYTES << width(depth)):
         raise DamagedTree(f"inner page of depth {depth} is unreadable")
     return [page[at : at + HASH_BYTES] for at in range(1, len(page), HASH_BYTES)]

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from hashlib import sha256
+from collections.abc import Iterable
 from mmap import mmap
 
 from .tree_pages import (
-    BRANCH_TAGS,
+    CELL,
     LEAF_DEPTH,
     NO_CELL,
     DamagedTree,
-    Pages,
     ReadPage,
     decode_cells,
     encode_cells,
     join_all,
     page_key,
+    rehash,
+    stored_page,
     width,
 )
 
-_CELL = len(NO_CELL)
+Place = tuple[bytes, int, int]
+"""Key of an inner page, and where its cells begin and end in the array."""
 
 
 def page_depths(bottom: int) -> list[int]:
@@ -33,17 +34,18 @@ def page_depths(bottom: int) -> list[int]:
 
 
 def depth_for(cache_bytes: int) -> int:
-    """Deepest cut whose levels, 2^(depth + 1) cells, fit into `cache_bytes`; at least 3."""
-    fitting = [cut for cut in page_depths(LEAF_DEPTH + 1)[1:] if _CELL << (cut + 1) <= cache_bytes]
+    """Deepest cut whose levels, 2^(depth + 1) cells, fit into `cache_bytes`; from 3 to the one below LEAF_DEPTH."""
+    lowest = LEAF_DEPTH + width(LEAF_DEPTH)
+    fitting = [cut for cut in page_depths(lowest + 1)[1:] if CELL << (cut + 1) <= cache_bytes]
     return max(fitting, default=width(0))
 
 
 class TreeTop:
-    """Cells of all prefixes of up to `depth` bits.
+    """Cells of all prefixes of up to `depth` bits, but below LEAF_DEPTH only where an inner page is.
 
-    A *node* is a prefix with a one in front of it: 1 is the root, 2n and 2n + 1 are the halves of n. The array of
-    2^(depth + 1) cells is anonymous memory of the system, which takes room only where pages have been loaded, and whose
-    slices are bytes. Every page is checked against the cell above it when it is loaded.
+    The array has the cells of all nodes (see `rehash`) down to this depth. It is anonymous memory of the system, which
+    takes room only where pages have been loaded, and whose slices are bytes. Every page is checked against the cell
+    above it when it is loaded. The lowest pages are those at `page_depth`; at LEAF_DEPTH leaf pages are among them.
     """
 
     def __init__(self, read: ReadPage, root_cell: bytes, depth: int) -> None:
@@ -51,105 +53,77 @@ class TreeTop:
         self.depth = depth
         self._read = read
         self._cuts = page_depths(depth)
-        self._cells = mmap(-1, _CELL << (depth + 1))
-        self._loaded = bytearray(1 << depth)
-        self._set(1, root_cell)
+        self.page_depth = self._cuts[-1]
+        self._cells = mmap(-1, CELL << (depth + 1))
+        self._loaded = bytearray(2 << self.page_depth)
+        self._cells[CELL : 2 * CELL] = root_cell
 
     def cell(self, node: int) -> bytes:
         """Cell of a node in a loaded page."""
-        return self._cells[node * _CELL : (node + 1) * _CELL]
+        return self._cells[node * CELL : (node + 1) * CELL]
 
-    def load(self, nodes: Collection[int]) -> None:
-        """Load every page on the way to these nodes of the lowest level."""
-        lowest = width(self._cuts[-1])
-        missing = {node for node in {node >> lowest for node in nodes} if not self._loaded[node]}
-        for cut in self._cuts:
-            for page in {node >> (self._cuts[-1] - cut) for node in missing}:
-                if not self._loaded[page]:
-                    self._load_page(page, cut)
+    def is_loaded(self, page: int) -> bool:
+        """Whether the inner page at a node has been loaded."""
+        return self._loaded[page] == 1
 
-    def rehash(self, changed: dict[int, bytes]) -> list[dict[int, bytes]]:
-        """New cells of all nodes above changed ones, by depth and node.
+    def load(self, pages: Iterable[int]) -> None:
+        """Load every page above these lowest pages, and themselves if their depth has no leaf pages."""
+        cuts = self._cuts[:-1] if self.page_depth == LEAF_DEPTH else self._cuts
+        above = self.page_depth - cuts[-1]
+        missing = [node for node in dict.fromkeys([page >> above for page in pages]) if not self._loaded[node]]
+        for cut in cuts:
+            for node in dict.fromkeys([node >> (cuts[-1] - cut) for node in missing]):
+                if not self._loaded[node]:
+                    exists = self.cell(node) != NO_CELL
+                    self.fill(node, cut, stored_page(self._read, page_key(cut, node ^ 1 << cut)) if exists else None)
 
-        `changed` has the new cells of nodes of the lowest level in ascending order; it is the last item of the answer.
-        """
-        levels = [changed]
-        for bit in reversed(range(self.depth)):
-            levels.append(self._parents(bit, levels[-1]))
-        levels.reverse()
-        return levels
-
-    def _parents(self, bit: int, changed: dict[int, bytes]) -> dict[int, bytes]:
-        """New cells at depth `bit` from the changed ones one bit deeper, both in ascending order of nodes."""
-        cells, tag = self._cells, BRANCH_TAGS[bit]
-        parents: dict[int, bytes] = {}
-        for node, cell in changed.items():
-            parent = node >> 1
-            if not node & 1:
-                left, right = cell, changed.get(node + 1) or cells[(node + 1) * _CELL : (node + 2) * _CELL]
-            elif parent not in parents:
-                left, right = cells[(node - 1) * _CELL : node * _CELL], cell
-            else:
-                continue
-            if left == NO_CELL:
-                parents[parent] = right
-            elif right == NO_CELL:
-                parents[parent] = left
-            else:
-                parents[parent] = sha256(tag + left + right).digest()
-        return parents
-
-    def changed_pages(self, levels: list[dict[int, bytes]], pages: Pages, replaced: Pages) -> None:
-        """Add new and old bytes of every page that holds a cell in `levels`, the answer of `rehash`."""
-        for cut in self._cuts:
+    def places_above(self, pages: Iterable[int]) -> list[Place]:
+        """Places of all pages above the lowest pages `pages`."""
+        places: list[Place] = []
+        nodes = list(pages)
+        for cut in reversed(self._cuts[:-1]):
             bits = width(cut)
-            last_cell = (1 << bits) - 1
-            drafts: list[tuple[int, bytes, bytearray]] = []
-            page = 0
-            for node, cell in levels[cut + bits].items():
-                if node >> bits != page:
-                    page = node >> bits
-                    old = encode_cells(self._cells[(page << bits) * _CELL : ((page + 1) << bits) * _CELL])
-                    draft = bytearray(old)
-                    drafts.append((page, old, draft))
-                at = 1 + (node & last_cell) * _CELL
-                draft[at : at + _CELL] = cell
-            for page, old, draft in drafts:
-                if draft != old:
-                    key = page_key(cut, page ^ 1 << cut)
-                    pages[key] = bytes(draft) if levels[cut][page] != NO_CELL else None
-                    replaced[key] = old if self.cell(page) != NO_CELL else None
+            nodes = list(dict.fromkeys([node >> bits for node in nodes]))
+            places += self.places_at(cut, nodes)
+        return places
 
-    def adopt(self, levels: list[dict[int, bytes]]) -> None:
-        """Make the cells in `levels`, the answer of `rehash`, the committed ones."""
+    def places_at(self, cut: int, nodes: Iterable[int]) -> list[Place]:
+        """Places of the pages of these nodes at a cut."""
+        mark, size = 1 << cut, CELL << width(cut)
+        return [(page_key(cut, node ^ mark), node * size, node * size + size) for node in nodes]
+
+    def pages(self, places: Iterable[Place]) -> list[bytes | None]:
+        """Inner pages at these places, None for those without a leaf below them."""
+        array = self._cells
+        all_cells = [array[start:end] for _, start, end in places]
+        return [encode_cells(cells) if any(cells) else None for cells in all_cells]
+
+    def apply(self, changed: dict[int, bytes]) -> dict[int, bytes]:
+        """Set the cells of lowest nodes and of leaf pages, and hash all above; the cells they had."""
         cells = self._cells
-        for level in levels:
-            for node, cell in level.items():
-                cells[node * _CELL : (node + 1) * _CELL] = cell
+        before: dict[int, bytes] = {}
+        for node, cell in changed.items():
+            at = node * CELL
+            before[node] = cells[at : at + CELL]
+            cells[at : at + CELL] = cell
+        lowest = [node for node in changed if node >> self.depth]
+        pages = [node for node in changed if not node >> self.depth]
+        rehash(cells, rehash(cells, lowest, self.page_depth) + pages)
+        return before
 
-    def _set(self, node: int, cell: bytes) -> None:
-        self._cells[node * _CELL : (node + 1) * _CELL] = cell
-
-    def _load_page(self, page: int, cut: int) -> None:
-        """Fill in the levels below the node `page` down to the next cut."""
-        expected = self.cell(page)
-        if expected != NO_CELL:
-            stored = self._read(page_key(cut, page ^ 1 << cut))
-            if stored is None:
-                raise DamagedTree(f"page of depth {cut} is missing")
-            self._fill(page, cut, decode_cells(stored, cut), expected)
+    def fill(self, page: int, cut: int, stored: bytes | None) -> None:
+        """Write the cells of an inner page and all between it and its node, once they hash to the node's."""
+        if stored:
+            cells = decode_cells(stored, cut)
+            levels = [cells]
+            bit = cut + width(cut)
+            while len(cells) > 1:
+                bit -= 1
+                cells = join_all(bit, cells)
+                levels.append(cells)
+            if cells[0] != self.cell(page):
+                raise DamagedTree(f"page of depth {cut} does not hash to the cell above it")
+            for height, level in enumerate(levels):
+                first = page << (width(cut) - height)
+                self._cells[first * CELL : (first + len(level)) * CELL] = b"".join(level)
         self._loaded[page] = 1
-
-    def _fill(self, page: int, cut: int, cells: list[bytes], expected: bytes) -> None:
-        """Write the cells of a page and all between it and its node, once they hash to it."""
-        levels = [cells]
-        bit = cut + width(cut)
-        while len(cells) > 1:
-            bit -= 1
-            cells = join_all(bit, cells)
-            levels.append(cells)
-        if cells[0] != expected:
-            raise DamagedTree(f"page of depth {cut} does not hash to the cell above it")
-        for height, level in enumerate(levels):
-            first = page << (width(cut) - height)
-            self._cells[first * _CELL : (first + len(level)) * _CELL] = b"".join(level)
