@@ -108,7 +108,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert Run(capsys, "--version").out == f"poolchain {VERSION}\n"
 
 
-@pytest.mark.parametrize(("given", "meant"), [("paymnt", "payment"), ("devent", "devnet"), ("transfr", "transfer")])
+@pytest.mark.parametrize(("given", "meant"), [("demoo", "demo"), ("devent", "devnet"), ("transfr", "transfer")])
 def test_unknown_command_is_answered_with_what_was_meant(
     capsys: pytest.CaptureFixture[str], given: str, meant: str
 ) -> None:
