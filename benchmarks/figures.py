@@ -1,0 +1,137 @@
+"""What a benchmark measures, what was asked of it, and how both are shown.
+
+A part of the benchmark runs once a round and yields samples. Every ratio is taken between samples of one round, since
+machines are shared and their speed drifts; over the rounds the least, the middle and the greatest are shown.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+
+class Sample(NamedTuple):
+    """One measured value."""
+
+    name: str
+    """Stable words for what was measured, as "settlements by tx_submitMany"."""
+    unit: str
+    """As "per second", "ms", "MB", "us of processor time"."""
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What was asked of the median: at least (or at most) `bound`, or `bound` times the `reference` of the round."""
+
+    name: str
+    """That of the samples."""
+    bound: float
+    reference: str | None = None
+    """Name of the samples that the ratio is taken to."""
+    at_most: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured, and where."""
+
+    quick: bool
+    """The small form, which takes seconds and only shows that the part works."""
+    seed: int
+    folder: Path
+    """Empty, on the disk to be measured, removed afterwards."""
+
+
+Part = Callable[[Scale], Iterable[Sample]]
+"""One measurement; runs once a round and leaves no process behind. Raises NotMeasured."""
+
+
+class NotMeasured(Exception):
+    """Something that a part needs is missing here; the argument says what in one sentence."""
+
+
+Rounds = Sequence[Mapping[str, Sequence[float]]]
+"""For every round the values by name."""
+_NAME_COLUMNS: Final = 62
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return least, middle and greatest value."""
+    return min(values), statistics.median(values), max(values)
+
+
+def values_of(name: str, rounds: Rounds) -> list[float]:
+    """Return all values with a name, in the order of the rounds."""
+    return [value for found in rounds for value in found.get(name, ())]
+
+
+def ratios(name: str, reference: str, rounds: Rounds) -> list[float]:
+    """Return each value with a name as a multiple of the median of the reference in the same round."""
+    return [
+        value / statistics.median(found[reference])
+        for found in rounds
+        if found.get(reference)
+        for value in found.get(name, ())
+    ]
+
+
+def table(units: Mapping[str, str], rounds: Rounds, goals: Sequence[Goal]) -> list[str]:
+    """Return the lines of the report: every name with its spread, then what was asked of it."""
+    lines = [f"{'':{_NAME_COLUMNS}}{'min':>12}{'median':>12}{'max':>12}"]
+    for name, unit in units.items():
+        lines.append(_line(f"{name}, {unit}", values_of(name, rounds)))
+        lines += [_goal_line(goal, rounds) for goal in goals if goal.name == name]
+    return lines
+
+
+def report(units: Mapping[str, str], rounds: Rounds, goals: Sequence[Goal]) -> dict[str, Any]:
+    """Return the same as JSON, with every single value."""
+    figures = [{"name": name, "unit": unit, "values": values_of(name, rounds)} for name, unit in units.items()]
+    asked = [
+        {
+            "name": goal.name,
+            "reference": goal.reference,
+            "bound": goal.bound,
+            "atMost": goal.at_most,
+            "values": (values := _measured(goal, rounds)),
+            "met": _is_met(goal, values),
+        }
+        for goal in goals
+        if goal.name in units
+    ]
+    return {"figures": figures, "goals": asked}
+
+
+def _measured(goal: Goal, rounds: Rounds) -> list[float]:
+    return ratios(goal.name, goal.reference, rounds) if goal.reference else values_of(goal.name, rounds)
+
+
+def _is_met(goal: Goal, values: Sequence[float]) -> bool | None:
+    """Tell whether the median is what was asked; None where nothing was measured."""
+    if not values:
+        return None
+    middle = statistics.median(values)
+    return middle <= goal.bound if goal.at_most else middle >= goal.bound
+
+
+def _goal_line(goal: Goal, rounds: Rounds) -> str:
+    values = _measured(goal, rounds)
+    asked = f"{'at most' if goal.at_most else 'at least'} {goal.bound:g}"
+    label = f"    goal: {asked} of {goal.reference}" if goal.reference else f"    goal: {asked}"
+    words = {None: "not measured", True: "met", False: "MISSED"}
+    return (_line(label, values) if values else f"{label:{_NAME_COLUMNS}}") + f"  {words[_is_met(goal, values)]}"
+
+
+def _line(label: str, values: Sequence[float]) -> str:
+    if not values:
+        return f"{label:{_NAME_COLUMNS}}"
+    return f"{label:{_NAME_COLUMNS}}" + "".join(f"{_number(value):>12}" for value in spread(values))
+
+
+def _number(value: float) -> str:
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 3
+    return f"{value:,.{digits}f}"
