@@ -18,11 +18,11 @@ from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.header import Header
 from ledger.records import tree_key
-from ledger.state import StateReader
 from ledger.state_tree import StateTree, TreeUpdate
 from ledger.transaction import AnyTransaction
 from ledger.transition import BlockExecution, BlockResult, apply_block
 
+from .head_state import HeadState
 from .ports import ChainStore
 from .seal import check_seal
 
@@ -47,12 +47,9 @@ class Chain:
         self.genesis = genesis
         self.domain = domain
         self.tip: Tip = store.tip()
+        self.state = HeadState(store.state())
+        """The state after the head, from the next block on or from `state.advance()` on."""
         self._tree = StateTree(store.read_page, self.tip.header.state_root, tree_cache_bytes)
-
-    @property
-    def state(self) -> StateReader:
-        """The state after the head."""
-        return self._store.state()
 
     def build(self, parent: Tip, candidates: Iterable[AnyTransaction], timestamp: int) -> Built:
         """Make the block after `parent` from the candidates, in their order, leaving out what breaks a rule.
@@ -60,6 +57,7 @@ class Chain:
         `parent` is the head, or a block that was built on the head and changed no state. `timestamp` is in Unix
         seconds; the parent's is used when that is later.
         """
+        self.state.advance()
         execution = BlockExecution(self.state, parent.header.height + 1, self.genesis)
         included: list[AnyTransaction] = []
         skipped: list[tuple[AnyTransaction, Refusal]] = []
@@ -81,6 +79,7 @@ class Chain:
     def check(self, parent: Tip, block: Block, decode: Decode) -> ExecutedBlock:
         """Execute a block that claims to follow `parent`, whatever its seal; raises InvalidBlock."""
         self._check_links(parent, block)
+        self.state.advance()
         try:
             transactions = decode(block.transactions)
         except Refusal as refusal:
@@ -109,6 +108,7 @@ class Chain:
         self._store.commit(blocks)
         last = blocks[-1]
         self._tree.adopt(last.tree)
+        self.state.stage(self._store.state(), last.result.changes)
         self.tip = last.tip
 
     def _next_header(

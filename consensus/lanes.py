@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger.errors import Refusal
-from ledger.records import Pool, pool_key
+from ledger.records import Pool, expiry_in, pool_key
 from ledger.state import State, StateReader
 from ledger.transaction import AnyTransaction, Context, Lane
 
@@ -255,4 +255,4 @@ def _first_expiry(pending: Pending) -> int | None:
     """Return the lowest expiresAt of the pools that a transaction draws on."""
     records = dict(zip(pending.lane.watches, pending.after, strict=True))
     pools = (records[pool_key(cptx_hash)] for cptx_hash in pending.lane.pools)
-    return min((Pool.decode(pool).expires_at for pool in pools if pool is not None), default=None)
+    return min((expiry_in(pool) for pool in pools if pool is not None), default=None)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from crypto.hashing import ZERO_HASH
 from crypto.words import AMOUNT_LIMIT, WORD_BYTES, decode_uint, encode_uint, split_words
@@ -21,8 +20,7 @@ class Outcome(IntEnum):
     SLASHED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The effect of one transaction; amounts in base units."""
 
     transaction_hash: bytes

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .errors import InvariantViolation
 from .genesis import Genesis
-from .records import BURNED_KEY, Account, Pool, decode_burned
+from .records import BURNED_KEY, balance_in, decode_burned, locked_in
 
 
 class Supply(NamedTuple):
@@ -38,9 +38,9 @@ def count(records: Iterable[tuple[bytes, bytes | None]]) -> Supply:
             continue
         match key[:1]:
             case b"a":
-                balances += Account.decode(record).balance
+                balances += balance_in(record)
             case b"p":
-                locked += Pool.decode(record).locked
+                locked += locked_in(record)
             case _ if key == BURNED_KEY:
                 burned += decode_burned(record)
     return Supply(balances, locked, burned)

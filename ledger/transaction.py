@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from crypto.eip712 import Domain, StructType
 
@@ -32,8 +32,7 @@ class Context:
     genesis: Genesis
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """Where a transaction queues while it is pending, and what decides whether it stays valid."""
 
     key: bytes
@@ -47,8 +46,7 @@ class Lane:
     """What a transaction that takes the same place may not lower, in base units."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction(Generic[F]):
+class Transaction(NamedTuple, Generic[F]):
     """A transaction whose bytes are canonical and whose signers are recovered."""
 
     kind: TransactionKind[F]
@@ -86,6 +84,9 @@ class TransactionKind(Protocol[F]):
 
     def decode(self, raw: bytes) -> F:
         """Return the fields; raises Refusal MALFORMED unless `raw` is the one encoding of a transaction."""
+
+    def signatures(self, raw: bytes) -> tuple[bytes, ...]:
+        """Return the signatures in their order on the wire, whatever they are."""
 
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the 32-byte digests that the signatures are over, in their order on the wire."""

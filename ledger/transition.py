@@ -117,7 +117,7 @@ def _expire(state: State, cptx_hash: bytes) -> None:
     if pool is None or pool.status is not PoolStatus.OPEN:
         raise InvalidBlock("BROKEN_INDEX", f"0x{cptx_hash.hex()} is due but not an open pool")
     state.credit(pool.creator, pool.locked)
-    state.put_pool(cptx_hash, pool._replace(status=PoolStatus.EXPIRED))
+    state.put_pool(cptx_hash, pool.after_payment(0, PoolStatus.EXPIRED))
 
 
 def _expect(reason: str, ours: bytes, stated: bytes) -> None:

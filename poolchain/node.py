@@ -61,7 +61,7 @@ class Node:
         self._faucet_key = faucet_key
         self.limits = limits
         height = self._chain.tip.header.height
-        self._mempool = Mempool(self.genesis, store.state(), height, limits.mempool_transactions)
+        self._mempool = Mempool(self.genesis, self._chain.state, height, limits.mempool_transactions)
         self.maker = BlockMaker(authority, self._mempool, clock, sealing, self._follow)
         self._waiting: defaultdict[bytes, list[asyncio.Future[Dropped | None]]] = defaultdict(list)
         self.recent_blocks = RecentBlocks()
@@ -237,7 +237,8 @@ class Node:
         """Bring mempool, waiting callers and listeners to the new head."""
         hashes = [transaction_hash for block in blocks for transaction_hash in block.transaction_hashes]
         last = blocks[-1]
-        drops = self._mempool.on_block(self._store.state(), last.tip.header.height, last.result.changes, hashes)
+        self._chain.state.advance()
+        drops = self._mempool.on_block(self._chain.state, last.tip.header.height, last.result.changes, hashes)
         for transaction_hash in hashes:
             self._resolve(transaction_hash, None)
         self._announce_drops(drops)

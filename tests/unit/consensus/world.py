@@ -101,7 +101,7 @@ class World(Signer):
         self.file = MemorySigningFile()
         self.record = MemorySigningRecord(self.file)
         self.authority = Authority(self.chain, SigningKey(AUTHORITY_KEY), self.record)
-        self.mempool = Mempool(self.genesis, self.store.state(), 0, capacity)
+        self.mempool = Mempool(self.genesis, self.chain.state, 0, capacity)
 
     @property
     def height(self) -> int:
@@ -153,7 +153,8 @@ class World(Signer):
         """Bring the mempool to the new head, as a node does."""
         hashes = [transaction_hash for executed in blocks for transaction_hash in executed.transaction_hashes]
         last = blocks[-1]
-        return self.mempool.on_block(self.store.state(), last.tip.header.height, last.result.changes, hashes)
+        self.chain.state.advance()
+        return self.mempool.on_block(self.chain.state, last.tip.header.height, last.result.changes, hashes)
 
     def blocks(self) -> list[Block]:
         """All blocks behind block 0."""
