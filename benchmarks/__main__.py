@@ -14,14 +14,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import yardstick
+from . import latency, settlements, yardstick
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
+    "settlements": settlements.part,
+    "latency": latency.part,
 }
 """Name on the command line -> part, in the order in which they run."""
-GOALS: Final[Sequence[Goal]] = ()
+GOALS: Final[Sequence[Goal]] = (*settlements.GOALS, *latency.GOALS)
 _ROUNDS: Final = 3
 
 
