@@ -28,8 +28,10 @@ class Pending(NamedTuple):
     """A running number: the younger of two has the larger one."""
     receipt: Receipt
     """What it would do in the next block, as judged when it came or after the last block that concerned it."""
+    before: tuple[bytes | None, ...]
+    """The records under the lane's watched keys, in their order, that the judgement began with."""
     after: tuple[bytes | None, ...]
-    """The records under the lane's watched keys, in their order, with this transaction applied."""
+    """The same, with this transaction applied."""
     pool: bytes | None
     """The record of the pool that it would create."""
 
@@ -79,6 +81,7 @@ class WithPending:
 def judged(transaction: AnyTransaction, lane: Lane, arrival: int, scratch: State, context: Context) -> Pending:
     """Apply a transaction to `scratch`; raises Refusal with the rule that it breaks, and changes nothing then."""
     receipt = apply_transaction(scratch, transaction, context)
+    before = tuple([scratch.original(key) for key in lane.watches])
     after = tuple([scratch.encoded(key) for key in lane.watches])
     pool = scratch.encoded(pool_key(transaction.hash)) if receipt.outcome is Outcome.CREATED else None
-    return Pending(transaction, lane, arrival, receipt, after, pool)
+    return Pending(transaction, lane, arrival, receipt, before, after, pool)

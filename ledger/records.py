@@ -141,10 +141,12 @@ def expiry_in(pool: bytes) -> int:
 
 def locked_in(pool: bytes) -> int:
     """Return the tokens that the pool of a record holds: remaining deposit and collateral of an open one."""
-    if not is_open_in(pool):
-        return 0
-    deposit, collateral, spent = (int.from_bytes(pool[at : at + _AMOUNT], "big") for at in (52, 68, 84))
-    return deposit + collateral - spent
+    return remaining_in(pool) + int.from_bytes(pool[68:84], "big") if is_open_in(pool) else 0
+
+
+def remaining_in(pool: bytes) -> int:
+    """Return what the deposit of a pool's record can still pay."""
+    return int.from_bytes(pool[52:68], "big") - int.from_bytes(pool[84:100], "big")
 
 
 def is_open_in(pool: bytes) -> bool:

@@ -50,7 +50,7 @@ class State:
         key = account_key(address)
         found: Account | None = self._records.get(key)
         if found is None:
-            record = self._read(key)
+            record = self.original(key)
             found = self._records[key] = Account.decode(record) if record else ABSENT_ACCOUNT
         return found
 
@@ -69,7 +69,7 @@ class State:
         key = pool_key(cptx_hash)
         found: Pool | None = self._records.get(key)
         if found is None:
-            record = self._read(key)
+            record = self.original(key)
             found = self._records[key] = Pool.decode(record) if record else None
         return found
 
@@ -82,7 +82,7 @@ class State:
         key = target_key(cptx_hash, target)
         found: Target | None = self._records.get(key)
         if found is None:
-            record = self._read(key)
+            record = self.original(key)
             found = self._records[key] = Target.decode(record) if record else ABSENT_TARGET
         return found
 
@@ -93,18 +93,25 @@ class State:
     @property
     def burned(self) -> int:
         """The total ever burned, in base units."""
-        return decode_burned(self._read(BURNED_KEY)) if self._burned is None else self._burned
+        return decode_burned(self.original(BURNED_KEY)) if self._burned is None else self._burned
 
     def burn(self, amount: int) -> None:
         """Add to the total ever burned."""
         self._burned = self.burned + amount
+
+    def original(self, key: bytes) -> bytes | None:
+        """Return the parent's record under a state key."""
+        if key in self._base:
+            return self._base[key]
+        found = self._base[key] = self._parent.get(key)
+        return found
 
     def encoded(self, key: bytes) -> bytes | None:
         """Return the record under a state key as it is now; None where it is absent."""
         if key == BURNED_KEY:
             return encode_burned(self.burned)
         if key not in self._written:
-            return self._read(key)
+            return self.original(key)
         record: bytes | None = self._records[key].encode()
         return record
 
@@ -121,15 +128,8 @@ class State:
     def _touched(self) -> set[bytes]:
         return self._written if self._burned is None else {*self._written, BURNED_KEY}
 
-    def _read(self, key: bytes) -> bytes | None:
-        """Return the parent's record."""
-        if key in self._base:
-            return self._base[key]
-        found = self._base[key] = self._parent.get(key)
-        return found
-
     def _write(self, key: bytes, record: Account | Pool | Target) -> None:
         if key not in self._written:
-            self._read(key)
+            self.original(key)
             self._written.add(key)
         self._records[key] = record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -21,6 +22,8 @@ class Fields(Protocol):
 
 
 F = TypeVar("F", bound=Fields)
+Records = Sequence[bytes | None]
+"""The encoded records under a lane's watched keys, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,13 @@ class TransactionKind(Protocol[F]):
 
     def apply(self, state: State, transaction: Transaction[F], context: Context) -> Receipt:
         """Change `state`, or raise Refusal and leave it as it was."""
+
+    def stands(self, receipts: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """Tell whether all transactions of a lane are sure to do again what they did.
+
+        `receipts` say what that was, in the lane's order, over the records `base` under its watched keys; now there
+        are the records `now`, and no pool of the lane is over. False where it is not sure.
+        """
 
     def lane(self, transaction: Transaction[F]) -> Lane:
         """Return where the transaction queues while pending."""

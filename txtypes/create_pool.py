@@ -6,6 +6,7 @@ IV.1), BAD_DURATION, BAD_NONCE, NONCE_GAP, INSUFFICIENT_BALANCE. The pool's id i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, StructType, struct_hash
@@ -14,9 +15,9 @@ from ledger.genesis import Genesis
 from ledger.receipt import Outcome, Receipt
 from ledger.records import Pool, PoolStatus
 from ledger.state import State
-from ledger.transaction import Context, Lane, Part, Transaction
+from ledger.transaction import Context, Lane, Part, Records, Transaction
 
-from .sender import debit_sender, sender_lane
+from .sender import account_has_grown, debit_sender, sender_lane
 from .wire import SIGNATURE, Wire
 
 STRUCT: Final = StructType(
@@ -69,6 +70,10 @@ class CreatePoolKind:
     def lane(self, transaction: Transaction[CreatePoolFields]) -> Lane:
         """Queue behind the creator's lower nonces."""
         return sender_lane(transaction.sender, transaction.fields.nonce)
+
+    def stands(self, _: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """More tokens refuse nothing."""
+        return account_has_grown(base, now)
 
     def apply(self, state: State, transaction: Transaction[CreatePoolFields], context: Context) -> Receipt:
         """Lock deposit and collateral from this height on, for `duration` blocks."""

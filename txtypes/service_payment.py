@@ -9,15 +9,27 @@ spend, and the transaction that shows it slashes the collateral in the same tran
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, StructType, struct_hash
 from ledger.errors import Refusal
 from ledger.genesis import Genesis
 from ledger.receipt import Outcome, Receipt
-from ledger.records import Account, Pool, PoolStatus, Target, account_key, pool_key, target_key
+from ledger.records import (
+    Account,
+    Pool,
+    PoolStatus,
+    Target,
+    account_key,
+    expiry_in,
+    is_open_in,
+    pool_key,
+    remaining_in,
+    target_key,
+)
 from ledger.state import State
-from ledger.transaction import Context, Lane, Part, Transaction
+from ledger.transaction import Context, Lane, Part, Records, Transaction
 
 from .wire import SIGNATURE, Wire
 
@@ -84,6 +96,17 @@ class ServicePaymentKind:
         watches = (pool_key(fields.cptx_hash), key, account_key(fields.target))
         return Lane(key, fields.tgt_seq, watches, (fields.cptx_hash,), fields.amount)
 
+    def stands(self, receipts: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """Others' settlements shrink what remains, which matters only when it is too little for the lane's own."""
+        pool, target, account = now
+        if pool is None or target != base[1] or not _is_same_time(base[0], pool):
+            return False
+        if any(receipt.outcome is Outcome.SLASHED for receipt in receipts):
+            return False
+        if remaining_in(pool) < sum(receipt.paid for receipt in receipts):
+            return False
+        return account == base[2] or all(receipt.paid >= receipt.fee for receipt in receipts)
+
     def apply(self, state: State, transaction: Transaction[ServicePaymentFields], context: Context) -> Receipt:
         """Pay the target what is due, or slash the pool when the deposit cannot cover it."""
         fields = transaction.fields
@@ -95,6 +118,11 @@ class ServicePaymentKind:
         if due > pool.remaining:
             return _slash(state, transaction, pool, record, context.genesis)
         return _settle(state, transaction, pool, record, context.genesis)
+
+
+def _is_same_time(before: bytes | None, pool: bytes) -> bool:
+    """Whether a pool is open and ends when it was expected to."""
+    return before is not None and is_open_in(pool) and expiry_in(pool) == expiry_in(before)
 
 
 def _payable_pool(state: State, fields: ServicePaymentFields, height: int) -> Pool:

@@ -5,15 +5,16 @@ Signed by the sender. Refused: ZERO_AMOUNT, BAD_NONCE (used), NONCE_GAP (future)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, StructType, struct_hash
 from ledger.errors import Refusal
 from ledger.receipt import Outcome, Receipt
 from ledger.state import State
-from ledger.transaction import Context, Lane, Part, Transaction
+from ledger.transaction import Context, Lane, Part, Records, Transaction
 
-from .sender import debit_sender, sender_lane
+from .sender import account_has_grown, debit_sender, sender_lane
 from .wire import SIGNATURE, Wire
 
 STRUCT: Final = StructType(
@@ -58,6 +59,10 @@ class TransferKind:
     def lane(self, transaction: Transaction[TransferFields]) -> Lane:
         """Queue behind the sender's lower nonces."""
         return sender_lane(transaction.sender, transaction.fields.nonce)
+
+    def stands(self, _: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """More tokens refuse nothing."""
+        return account_has_grown(base, now)
 
     def apply(self, state: State, transaction: Transaction[TransferFields], context: Context) -> Receipt:
         """Debit amount and fee, then credit the receiver, then the authority."""

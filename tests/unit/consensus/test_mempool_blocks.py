@@ -33,10 +33,25 @@ def test_what_was_included_is_no_longer_pending(world: World) -> None:
 
 def test_the_rest_of_a_lane_that_went_as_foreseen_keeps_its_judgement(world: World) -> None:
     world.add(*(world.transfer(ALICE_KEY, nonce) for nonce in range(6)))
-    (before,) = contents(world.mempool).values()
+    (before,) = judgements(world.mempool)
     world.mine(*(world.transfer(ALICE_KEY, nonce) for nonce in range(4)))
-    (after,) = contents(world.mempool).values()
+    (after,) = judgements(world.mempool)
     assert [entry is former for entry, former in zip(after, before[4:], strict=True)] == [True, True]
+
+
+def test_what_others_take_out_of_a_pool_calls_for_no_judgement_while_enough_remains(world: World) -> None:
+    pool = world.pool(deposit=1000)
+    world.add(world.pay(BOB_KEY, pool, 300), world.pay(BOB_KEY, pool, 400, 2))
+    (before,) = judgements(world.mempool)
+    world.mine(world.pay(CAROL_KEY, pool, 600))
+    (after,) = judgements(world.mempool)
+    assert [entry is former for entry, former in zip(after, before, strict=True)] == [True, True]
+    # The next in the lane is judged on what remains now.
+    world.add(double_spend := world.pay(BOB_KEY, pool, 401, 3))
+    assert world.mempool.judge(world.pay(BOB_KEY, pool, 401, 3, fee=99)).is_double_spend
+    assert world.mempool.get(double_spend.hash) is not None
+    world.mine(world.pay(DAVE_KEY, pool, 1))
+    assert [entry.is_double_spend for (lane,) in [judgements(world.mempool)] for entry in lane] == [False, True, False][:2]
 
 
 def test_others_transactions_of_the_same_sender_take_its_nonces(world: World) -> None:

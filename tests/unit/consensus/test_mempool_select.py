@@ -161,6 +161,9 @@ class _Batch:
         pools = transaction.fields.pools
         return Lane(b"z" + transaction.hash, 0, tuple(map(pool_key, pools)), pools)
 
+    def stands(self, *_: object) -> bool:
+        return False
+
     def apply(self, state: State, transaction: AnyTransaction, context: Context) -> Receipt:
         for cptx_hash in transaction.fields.pools:
             pool = state.pool(cptx_hash)

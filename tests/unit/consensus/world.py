@@ -14,7 +14,7 @@ import pytest
 from consensus.authority import Authority
 from consensus.chain import Chain
 from consensus.mempool import DEFAULT_CAPACITY, Mempool
-from consensus.pending import Dropped, Pending
+from consensus.pending import Dropped
 from crypto.signature import SigningKey
 from ledger.errors import Refusal
 from ledger.genesis import Genesis, parse_genesis
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ledger.block import Block
     from ledger.executed import ExecutedBlock
+    from ledger.receipt import Receipt
     from ledger.transaction import AnyTransaction
 
 TREE_CACHE_BYTES = 1 << 10
@@ -162,9 +163,12 @@ class World(Signer):
         return [view.block(height) for height in range(1, view.height + 1)]
 
 
-def contents(mempool: Mempool) -> dict[bytes, list[Pending]]:
-    """Everything that is pending, lane by lane, as it was judged."""
-    return {key: list(queue.entries) for key, queue in mempool._lanes._queues.items()}
+def contents(mempool: Mempool) -> dict[bytes, list[tuple[bytes, int, Receipt]]]:
+    """Everything that is pending, lane by lane: its hash, when it came, what it would do."""
+    return {
+        key: [(entry.hash, entry.arrival, entry.receipt) for entry in queue.entries]
+        for key, queue in mempool._lanes._queues.items()
+    }
 
 
 def reasons(drops: Iterable[Dropped]) -> dict[bytes, str]:
