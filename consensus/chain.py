@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crypto.eip712 import Domain
 from crypto.merkle import hash_leaf, root
@@ -23,7 +24,7 @@ from ledger.transaction import AnyTransaction
 from ledger.transition import BlockExecution, BlockResult, apply_block
 
 from .head_state import HeadState
-from .ports import ChainStore
+from .ports import ChainStore, Write
 from .seal import check_seal
 
 Decode = Callable[[Sequence[bytes]], Sequence[AnyTransaction]]
@@ -36,6 +37,13 @@ class Built:
 
     executed: ExecutedBlock
     skipped: tuple[tuple[AnyTransaction, Refusal], ...]
+
+
+class Prepared(NamedTuple):
+    """Blocks that follow the head, and what writes them when they are sealed."""
+
+    blocks: Sequence[ExecutedBlock]
+    write: Write
 
 
 class Chain:
@@ -98,15 +106,19 @@ class Chain:
         check_seal(block.seal, block.header.hash(), self.genesis.authority, self.domain)
         return self.check(parent, block, decode)
 
-    def commit(self, blocks: Sequence[ExecutedBlock]) -> None:
-        """Write sealed blocks that follow the head, then move the head.
+    def prepare(self, blocks: Sequence[ExecutedBlock]) -> Prepared:
+        """Work out what `commit` writes; changes nothing, and does not need the seals.
 
-        Raises InvariantViolation, with nothing written, unless they follow it one by one and only the last of them
-        changes state: each was executed on the state after the head.
+        Raises InvariantViolation unless the blocks follow the head one by one and only the last of them changes state:
+        each was executed on the state after the head.
         """
         _expect_group(self.tip, blocks)
-        self._store.commit(blocks)
-        last = blocks[-1]
+        return Prepared(blocks, self._store.prepare(blocks))
+
+    def commit(self, prepared: Prepared, sealed: Sequence[Block]) -> None:
+        """Write the prepared blocks, which are sealed now, then move the head."""
+        prepared.write(sealed)
+        last = prepared.blocks[-1]
         self._tree.adopt(last.tree)
         self.state.stage(self._store.state(), last.result.changes)
         self.tip = last.tip

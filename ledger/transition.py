@@ -6,8 +6,9 @@ checks one. It knows nothing of who sealed the block, of time, or of where the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from crypto.merkle import root
 
@@ -20,7 +21,7 @@ from .state import State, StateReader
 from .transaction import AnyTransaction, Context
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockResult:
     """The effect of one block."""
 
@@ -32,9 +33,14 @@ class BlockResult:
     before: Mapping[bytes, bytes | None]
     """State key -> record before the block, for every changed key."""
 
+    @cached_property
+    def encoded_receipts(self) -> Sequence[bytes]:
+        """The receipts as they are hashed and stored."""
+        return [receipt.encode() for receipt in self.receipts]
+
     def receipts_root(self) -> bytes:
         """Return the RFC 9162 root over the receipts."""
-        return root(receipt.encode() for receipt in self.receipts)
+        return root(self.encoded_receipts)
 
 
 StateRoot = Callable[[Mapping[bytes, bytes | None]], bytes]

@@ -144,16 +144,21 @@ class Node:
 
     async def submit(self, raw: bytes) -> bytes:
         """Put a transaction into the mempool and return its hash; raises Refusal or StorageFailed."""
-        return self._admit(await self._verifiers.decode(raw))
+        transaction = await self._verifiers.decode(raw)
+        with self.maker.turns.judging():
+            await self.maker.turns.turn()
+            return self._admit(transaction)
 
     async def submit_many(self, raws: Sequence[bytes]) -> Sequence[bytes | Refusal]:
         """Submit in order; return the hash or the refusal of each."""
         self.maker.require_alive()
+        decoded = await self._verifiers.decode_many(raws)
         results: list[bytes | Refusal] = []
-        for found in await self._verifiers.decode_many(raws):
-            results.append(self._try_admit(found))
-            if len(results) % _ADMISSIONS_BETWEEN_PAUSES == 0:
+        with self.maker.turns.judging():
+            for at in range(0, len(decoded), _ADMISSIONS_BETWEEN_PAUSES):
                 await asyncio.sleep(0)
+                await self.maker.turns.turn()
+                results += map(self._try_admit, decoded[at : at + _ADMISSIONS_BETWEEN_PAUSES])
         return results
 
     async def wait_until_settled(self, transaction_hash: bytes, timeout_seconds: float) -> Dropped | None:

@@ -42,7 +42,7 @@ def verify_chain(view: ChainView, genesis: Genesis, scratch: Path, progress: Pro
                 executed = chain.check_sealed(chain.tip, block, lambda raws: [decode(raw, domain) for raw in raws])
             except InvalidBlock as error:
                 raise NotOneChain(f"block {height} is not valid: {error}") from error
-            chain.commit([executed])
+            chain.commit(chain.prepare([executed]), [block])
             progress(height, view.height)
         _expect_equal(view, store.view())
 

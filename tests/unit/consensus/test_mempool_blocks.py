@@ -10,7 +10,7 @@ import pytest
 from ledger.records import pool_key
 from tests.model.signing import key_of
 from tests.model.small_chain import ALICE, ALICE_KEY, AUTHORITY_KEY, BOB, BOB_KEY, CAROL, CAROL_KEY, DAVE, DAVE_KEY
-from tests.unit.consensus.world import World, contents, reasons
+from tests.unit.consensus.world import World, contents, judgements, reasons
 
 KEYS = [key_of(number) for number in range(50, 60)]
 
@@ -46,12 +46,22 @@ def test_what_others_take_out_of_a_pool_calls_for_no_judgement_while_enough_rema
     world.mine(world.pay(CAROL_KEY, pool, 600))
     (after,) = judgements(world.mempool)
     assert [entry is former for entry, former in zip(after, before, strict=True)] == [True, True]
-    # The next in the lane is judged on what remains now.
-    world.add(double_spend := world.pay(BOB_KEY, pool, 401, 3))
-    assert world.mempool.judge(world.pay(BOB_KEY, pool, 401, 3, fee=99)).is_double_spend
-    assert world.mempool.get(double_spend.hash) is not None
+    # The next in the lane is judged on what remains now: nothing.
+    assert world.mempool.judge(world.pay(BOB_KEY, pool, 401, 3)).is_double_spend
     world.mine(world.pay(DAVE_KEY, pool, 1))
-    assert [entry.is_double_spend for (lane,) in [judgements(world.mempool)] for entry in lane] == [False, True, False][:2]
+    assert [[entry.is_double_spend for entry in lane] for lane in judgements(world.mempool)] == [[False, True]]
+
+
+def test_tokens_that_come_call_for_no_judgement_and_those_that_go_do(world: World) -> None:
+    world.add(world.transfer(ALICE_KEY, 0), world.transfer(ALICE_KEY, 1))
+    (before,) = judgements(world.mempool)
+    world.mine(world.transfer(BOB_KEY, 0, to=ALICE))
+    (after,) = judgements(world.mempool)
+    assert [entry is former for entry, former in zip(after, before, strict=True)] == [True, True]
+    assert after[0].before != (world.store.view().get(b"a" + ALICE),)
+    world.add(world.transfer(ALICE_KEY, 2))
+    (fresh,) = judgements(world.mempool)
+    assert fresh[0].before == (world.store.view().get(b"a" + ALICE),)
 
 
 def test_others_transactions_of_the_same_sender_take_its_nonces(world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 from consensus.authority import Authority
 from consensus.chain import Chain
 from consensus.mempool import DEFAULT_CAPACITY, Mempool
-from consensus.pending import Dropped
+from consensus.pending import Dropped, Pending
 from crypto.signature import SigningKey
 from ledger.errors import Refusal
 from ledger.genesis import Genesis, parse_genesis
@@ -169,6 +169,11 @@ def contents(mempool: Mempool) -> dict[bytes, list[tuple[bytes, int, Receipt]]]:
         key: [(entry.hash, entry.arrival, entry.receipt) for entry in queue.entries]
         for key, queue in mempool._lanes._queues.items()
     }
+
+
+def judgements(mempool: Mempool) -> list[list[Pending]]:
+    """The judgements themselves, lane by lane."""
+    return [list(queue.entries) for queue in mempool._lanes._queues.values()]
 
 
 def reasons(drops: Iterable[Dropped]) -> dict[bytes, str]:
