@@ -14,16 +14,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import latency, settlements, yardstick
+from . import expiry, fairness, imports, latency, settlements, transfers, yardstick
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
     "settlements": settlements.part,
+    "transfers": transfers.part,
+    "import": imports.part,
     "latency": latency.part,
+    "fairness": fairness.part,
+    "expiry": expiry.part,
 }
 """Name on the command line -> part, in the order in which they run."""
-GOALS: Final[Sequence[Goal]] = (*settlements.GOALS, *latency.GOALS)
+GOALS: Final[Sequence[Goal]] = (
+    *settlements.GOALS,
+    *transfers.GOALS,
+    *imports.GOALS,
+    *latency.GOALS,
+    *fairness.GOALS,
+    *expiry.GOALS,
+)
 _ROUNDS: Final = 3
 
 
