@@ -20,11 +20,13 @@ KINDS: Final = MappingProxyType(
         "S": "records",
         "Q": "pages of the state tree",
         "T": "index by target",
-        "U": "undo, kept for the newest states",
-        "V": "lists of undo, kept for the newest states",
+        "U": "undo",
+        "V": "lists of undo",
     }
 )
 """Letter of storage/schema.py -> what it is; the others are small and counted together."""
+_PASSING: Final = ("U", "V")
+"""Kept for the newest states only, so that it does not grow with the chain."""
 _OTHERS: Final = "everything else"
 
 
@@ -46,7 +48,9 @@ class Disk:
     def samples(self, of_what: str, count: int) -> Iterator[Sample]:
         """Yield the bytes for each of so many transactions."""
         yield Sample(f"disk {of_what}", "bytes in files", self.files / count)
-        yield Sample(f"disk {of_what}: entries", "bytes", sum(self.by_kind.values()) / count)
+        passing = sum(self.by_kind.get(KINDS[letter], 0) for letter in _PASSING)
+        yield Sample(f"disk {of_what}: entries that stay", "bytes", (sum(self.by_kind.values()) - passing) / count)
+        yield Sample(f"disk {of_what}: entries for the newest states", "bytes", passing / count)
         for kind in (*KINDS.values(), _OTHERS):
             yield Sample(f"disk {of_what}: {kind}", "bytes", self.by_kind.get(kind, 0) / count)
 

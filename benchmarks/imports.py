@@ -22,6 +22,7 @@ from .bench_chain import DATA, commit, open_made
 from .checks import expect
 from .figures import Goal, Sample, Scale
 from .market import Market, OpenMarket, check_market, make_market
+from .runs import CPU
 
 IMPORTED: Final = "settlements imported in blocks of 1,000"
 GOALS: Final = (Goal(IMPORTED, 0.5, yardstick.LIMIT),)
@@ -41,7 +42,7 @@ def part(scale: Scale) -> Iterator[Sample]:
     expect("the head", _head(made), _head(copy))
     check_market(copy, opened)
     yield Sample(IMPORTED, "per second", market.total / seconds)
-    yield Sample(f"{IMPORTED}: the node", "us of processor time each", cpu_seconds / market.total * 1e6)
+    yield Sample(f"{IMPORTED}: each", CPU, cpu_seconds / market.total * 1e6)
 
 
 def _settle(folder: Path, opened: OpenMarket) -> None:

@@ -11,6 +11,7 @@ import select
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
@@ -64,13 +65,16 @@ def drive_elsewhere(load: Load) -> Driven:
 
 def drive(load: Load) -> Driven:
     """Send everything and wait for every answer; raises TimeoutError when nothing comes for a minute."""
-    lanes = [_Lane(load.port, requests) for requests in load.lanes if requests]
-    begun = time.process_time()
-    started = time.monotonic()
-    _run(lanes)
-    answered = time.monotonic()
-    height, committed = _until_none_pending(load.port) if load.until_committed else (0, answered)
-    spent = time.process_time() - begun
+    with ExitStack() as connections:
+        lanes = [_Lane(load.port, requests) for requests in load.lanes if requests]
+        for lane in lanes:
+            connections.enter_context(lane.connection)
+        begun = time.process_time()
+        started = time.monotonic()
+        _run(lanes)
+        answered = time.monotonic()
+        height, committed = _until_none_pending(load.port) if load.until_committed else (0, answered)
+        spent = time.process_time() - begun
     errors = [error for lane in lanes for error in lane.errors]
     latencies = [latency for lane in lanes for latency in lane.latencies]
     failed = sum(lane.failed for lane in lanes)
@@ -144,7 +148,11 @@ class _Lane:
 
 def _run(lanes: Sequence[_Lane]) -> None:
     """Keep every lane busy until all its requests are answered."""
-    poll = select.epoll()
+    with select.epoll() as poll:
+        _take_turns(lanes, poll)
+
+
+def _take_turns(lanes: Sequence[_Lane], poll: select.epoll) -> None:
     by_number = {lane.connection.fileno(): lane for lane in lanes}
     for number, lane in by_number.items():
         lane.send_next()
@@ -161,7 +169,7 @@ def _run(lanes: Sequence[_Lane]) -> None:
             if event & ~select.EPOLLOUT and lane.receive():
                 if not lane.send_next():
                     poll.unregister(number)
-                    by_number.pop(number).connection.close()
+                    del by_number[number]
                 elif lane.unsent is not None:
                     poll.modify(number, _events(lane))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from tests.functional.node_process import NodeProcess
@@ -16,8 +17,9 @@ from .figures import Sample
 from .load import Driven, Load, drive_elsewhere
 from .processes import Memory, Watch, cpu_seconds, memory, wait_until_quiet
 
-_MICRO = 1e6
-_MB = 1e6
+CPU: Final = "us of processor time"
+_MICRO: Final = 1e6
+_MB: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Run:
         """Yield the rate, end to end, and the processor time of each."""
         yield Sample(name, "per second", self.count / self.driven.seconds)
         each = _MICRO / self.count
-        yield Sample(f"{name}: the node", "us of processor time each", self.node_cpu_seconds * each)
-        yield Sample(f"{name}: the load generator", "us of processor time each", self.driven.cpu_seconds * each)
+        yield Sample(f"{name}: node, each", CPU, self.node_cpu_seconds * each)
+        yield Sample(f"{name}: load generator, each", CPU, self.driven.cpu_seconds * each)
 
     def memory_samples(self, name: str) -> Iterator[Sample]:
         """Yield what the node held before the load, at its height, and after it."""
