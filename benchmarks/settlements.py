@@ -32,26 +32,39 @@ GOALS: Final = (
 
 
 def part(scale: Scale) -> Iterator[Sample]:
-    """Measure settlements in calls of 1,000, of three kinds, and one by one, waiting for the pool or the commit."""
-    full = 1 if scale.quick else 10
-    market = Market(20 * full, 100)
-    run, disk = _measure(scale.folder / "many", market, MANY)
+    """Measure settlements of few pools with many payees in calls of 1,000, with what memory and disk they take."""
+    market = Market(20 * _full(scale), 100)
+    run, disk = _measure(scale.folder, market, MANY)
     yield from run.samples(BY_MANY)
     yield from run.memory_samples(_UNDER_LOAD)
     yield from disk.samples("of a settlement", market.total)
-    for name, market, way in (
-        (f"{BY_MANY}, a pool for each", Market(500 * full, 1), MANY),
-        (f"{BY_MANY}, ten of each target", Market(4 * full, 12, 10), MANY),
-        (BY_ONE, Market(32, 6 * full, 3), ONE_BY_ONE),
-        (f"{BY_ONE}, wait committed", Market(32, 6 * full, 2), ONE_BY_ONE_COMMITTED),
-    ):
-        run, _ = _measure(scale.folder / name.replace(" ", "-"), market, way)
-        yield from run.samples(name)
+
+
+def part_kinds(scale: Scale) -> Iterator[Sample]:
+    """Measure the same for other kinds of markets."""
+    yield from _rates(scale, f"{BY_MANY}, a pool for each", Market(500 * _full(scale), 1), MANY)
+    yield from _rates(scale, f"{BY_MANY}, ten of each target", Market(4 * _full(scale), 12, 10), MANY)
+
+
+def part_singles(scale: Scale) -> Iterator[Sample]:
+    """Measure single requests, which wait for the pool or for the commit."""
+    yield from _rates(scale, BY_ONE, Market(32, 6 * _full(scale), 3), ONE_BY_ONE)
+    yield from _rates(scale, f"{BY_ONE}, wait committed", Market(32, 6 * _full(scale), 2), ONE_BY_ONE_COMMITTED)
+
+
+def _full(scale: Scale) -> int:
+    return 1 if scale.quick else 10
+
+
+def _rates(scale: Scale, name: str, market: Market, way: Way) -> Iterator[Sample]:
+    folder = scale.folder / name.replace(" ", "-")
+    folder.mkdir()
+    run, _ = _measure(folder, market, way)
+    yield from run.samples(name)
 
 
 def _measure(folder: Path, market: Market, way: Way) -> tuple[Run, Disk]:
     """Settle all of a market through a new node; raises Wrong unless everything has happened."""
-    folder.mkdir()
     opened = make_market(folder, market)
     before = look_at(folder)
     run = drive_new_node(folder, deal(way.lanes, opened.sign()), way)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import imports, latency, yardstick
+from benchmarks.__main__ import main
 from benchmarks.checks import Wrong
+from benchmarks.figures import NotMeasured, Sample, Scale
 from benchmarks.market import Market, check_market, make_market
 from benchmarks.runs import MANY, ONE_BY_ONE_COMMITTED, Way, deal, drive_new_node
 from benchmarks.transfers import Senders
@@ -41,10 +44,37 @@ def test_a_quick_run_reports_every_goal_of_its_parts(tmp_path: Path) -> None:
         )
         if asked["values"] and goal.reference:
             assert asked["values"] == [figures[goal.name][0] / figures[goal.reference][0]]
-    assert (found["quick"], found["notMeasured"]) == (True, {})
+    assert (found["quick"], found["notMeasured"], found["failed"]) == (True, {}, {})
     for name in figures:
         assert name in done.stdout
     assert list(tmp_path.glob("poolchain-bench-*")) == []
+
+
+def test_a_part_that_fails_is_reported_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: Scale) -> Iterator[Sample]:
+        yield Sample("before", "ms", 1.0)
+        raise Wrong("fees: expected 2, found 1")
+
+    def lacks(_: Scale) -> Iterator[Sample]:
+        if tmp_path.exists():
+            raise NotMeasured("there is no npm here")
+        yield Sample("never", "ms", 0.0)
+
+    def goes_on(_: Scale) -> Iterator[Sample]:
+        yield Sample("after", "ms", 2.0)
+
+    monkeypatch.setattr("benchmarks.__main__.PARTS", {"fails": fails, "lacks": lacks, "goes on": goes_on})
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--quick", "--json", str(tmp_path / "found.json")])
+    assert main() == 1
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [figure["name"] for figure in found["figures"]] == ["before", "after"]
+    assert found["failed"] == {"fails": "fees: expected 2, found 1"}
+    assert found["notMeasured"] == {"lacks": "there is no npm here"}
+    shown = capsys.readouterr().out
+    assert "FAILED: fails: fees: expected 2, found 1" in shown
+    assert "not measured: lacks: there is no npm here" in shown
 
 
 @pytest.mark.parametrize("way", [MANY, ONE_BY_ONE_COMMITTED], ids=lambda way: f"{way.in_call} in a call")
