@@ -10,29 +10,45 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import latency, settlements, yardstick
+from . import expiry, fairness, imports, latency, settlements, transfers, yardstick
+from .checks import Wrong
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
     "settlements": settlements.part,
+    "settlement-kinds": settlements.part_kinds,
+    "settlement-singles": settlements.part_singles,
+    "transfers": transfers.part,
+    "import": imports.part,
     "latency": latency.part,
+    "fairness": fairness.part,
+    "expiry": expiry.part,
 }
 """Name on the command line -> part, in the order in which they run."""
-GOALS: Final[Sequence[Goal]] = (*settlements.GOALS, *latency.GOALS)
+GOALS: Final[Sequence[Goal]] = (
+    *settlements.GOALS,
+    *transfers.GOALS,
+    *imports.GOALS,
+    *latency.GOALS,
+    *fairness.GOALS,
+    *expiry.GOALS,
+)
 _ROUNDS: Final = 3
 
 
-def main() -> None:
-    """Read the options, measure, print the table, write the JSON."""
+def main() -> int:
+    """Read the options, measure, print the table, write the JSON; return 1 if a part failed."""
     options = _options()
     units: dict[str, str] = {}
     rounds: list[dict[str, list[float]]] = []
     missing: dict[str, str] = {}
+    failed: dict[str, str] = {}
     started = time.monotonic()
     for number in range(options.rounds):
         rounds.append({})
@@ -43,14 +59,19 @@ def main() -> None:
                 _run(PARTS[name], scale, options.folder, units, rounds[-1])
             except NotMeasured as reason:
                 missing[name] = str(reason)
+            except (Wrong, OSError, RuntimeError) as error:
+                traceback.print_exc()
+                failed[name] = str(error)
     lines = table(units, rounds, GOALS)
     lines += [f"not measured: {name}: {reason}" for name, reason in missing.items()]
+    lines += [f"FAILED: {name}: {error}" for name, error in failed.items()]
     lines.append(f"seed {options.seed}, {options.rounds} rounds, {time.monotonic() - started:.0f} s")
     sys.stdout.write("\n".join(lines) + "\n")
     if options.json:
         found = report(units, rounds, GOALS)
-        found |= {"notMeasured": missing, "seed": options.seed, "quick": options.quick}
+        found |= {"notMeasured": missing, "failed": failed, "seed": options.seed, "quick": options.quick}
         options.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 1 if failed else 0
 
 
 def _run(part: Part, scale: Scale, parent: Path | None, units: dict[str, str], found: dict[str, list[float]]) -> None:
@@ -81,4 +102,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,13 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, Final
 
-from tests.functional.node_process import NodeProcess
-
+from .caller import Caller, submit_one
+from .checks import Wrong
 from .figures import Goal, Sample, Scale
-from .load import Caller
-from .market import Market, Wrong, check_stored, make_market
-from .processes import wait_until_quiet
-from .settlements import one, port_of
+from .market import Market, check_market, make_market
+from .runs import node_at_rest, port_of
 
 MIDDLE: Final = "latency of one settlement p50"
 HIGH: Final = "latency of one settlement p95"
@@ -33,14 +31,11 @@ _WARM_UP: Final = 10
 
 def part(scale: Scale) -> Iterator[Sample]:
     """Settle one after the other, with a pause between, so that the node is idle each time."""
-    opened = make_market(scale.folder / "devnet", Market(1, 30 if scale.quick else 210))
+    opened = make_market(scale.folder, Market(1, 30 if scale.quick else 210))
     (raws,) = opened.sign()
-    with NodeProcess(scale.folder) as node:
-        wait_until_quiet(node.pid)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            found = pool.submit(_settle_each, port_of(node), [one(raw, "committed") for raw in raws]).result()
-        node.terminate()
-    check_stored(scale.folder / "devnet", [opened])
+    with node_at_rest(scale.folder) as node, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        found = pool.submit(_settle_each, port_of(node), [submit_one(raw, "committed") for raw in raws]).result()
+    check_market(scale.folder, opened)
     milliseconds = sorted(seconds * 1000 for seconds in found[_WARM_UP:])
     yield Sample(MIDDLE, "ms", at_share(milliseconds, 0.5))
     yield Sample(HIGH, "ms", at_share(milliseconds, 0.95))

@@ -1,25 +1,24 @@
 """The load generator: prepared requests over kept-alive connections, from a process of its own.
 
 It shares the machine with the node, so it does as little as it can: one thread, one epoll, requests that are ready as
-bytes, and of an answer only its length and whether it contains an error.
+bytes, and of an answer only its length and whether it contains an error. Against a server that answers at once, 14 of
+its 24 us for a small request are the system calls.
 """
 
 from __future__ import annotations
 
-import json
 import select
-import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
-_CHUNK: Final = 1 << 18
-_STALLED_SECONDS: Final = 60.0
+from .caller import CHUNK, STALLED_SECONDS, Caller, connect, whole_length
+
 _POLL_SECONDS: Final = 0.005
 _ERRORS_KEPT: Final = 3
-_LENGTH: Final = b"content-length: "
 
 
 class Load(NamedTuple):
@@ -27,9 +26,9 @@ class Load(NamedTuple):
 
     port: int
     lanes: Sequence[Sequence[bytes]]
-    """HTTP requests, see `request`."""
+    """HTTP requests, see caller.request."""
     until_committed: bool = True
-    """Whether the clock runs until nothing is pending any more."""
+    """Whether the clock runs on until nothing is pending any more."""
 
 
 class Driven(NamedTuple):
@@ -44,7 +43,7 @@ class Driven(NamedTuple):
     height: int
     """The head that it said so with."""
     latencies: Sequence[float]
-    """Seconds from sending a request to its whole answer, in the order of the answers."""
+    """Seconds from sending a request to its whole answer, lane by lane."""
     cpu_seconds: float
     """Of this process, from `started` to `committed`."""
     errors: Sequence[str]
@@ -58,17 +57,6 @@ class Driven(NamedTuple):
         return self.committed - self.started
 
 
-def request(method: str, *params: Any) -> bytes:
-    """Return the whole HTTP request of one call."""
-    return post(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode())
-
-
-def post(body: bytes) -> bytes:
-    """Return the whole HTTP request with a body of JSON."""
-    head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
-    return f"{head}{len(body)}\r\n\r\n".encode() + body
-
-
 def drive_elsewhere(load: Load) -> Driven:
     """Drive a load from a new process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -77,15 +65,16 @@ def drive_elsewhere(load: Load) -> Driven:
 
 def drive(load: Load) -> Driven:
     """Send everything and wait for every answer; raises TimeoutError when nothing comes for a minute."""
-    lanes = [_Lane(load.port, requests) for requests in load.lanes if requests]
-    begun = time.process_time()
-    started = time.monotonic()
-    _run(lanes)
-    answered = committed = time.monotonic()
-    height = 0
-    if load.until_committed:
-        height, committed = _until_none_pending(load.port)
-    spent = time.process_time() - begun
+    with ExitStack() as connections:
+        lanes = [_Lane(load.port, requests) for requests in load.lanes if requests]
+        for lane in lanes:
+            connections.enter_context(lane.connection)
+        begun = time.process_time()
+        started = time.monotonic()
+        _run(lanes)
+        answered = time.monotonic()
+        height, committed = _until_none_pending(load.port) if load.until_committed else (0, answered)
+        spent = time.process_time() - begun
     errors = [error for lane in lanes for error in lane.errors]
     latencies = [latency for lane in lanes for latency in lane.latencies]
     failed = sum(lane.failed for lane in lanes)
@@ -95,11 +84,20 @@ def drive(load: Load) -> Driven:
 class _Lane:
     """One connection and where it stands."""
 
-    __slots__ = ("_received", "_requests", "_sent_at", "connection", "errors", "failed", "latencies", "unsent")
+    __slots__ = (
+        "_length",
+        "_received",
+        "_requests",
+        "_sent_at",
+        "connection",
+        "errors",
+        "failed",
+        "latencies",
+        "unsent",
+    )
 
     def __init__(self, port: int, requests: Sequence[bytes]) -> None:
-        self.connection = socket.create_connection(("127.0.0.1", port))
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection = connect(port)
         self.connection.settimeout(0)
         self.latencies: list[float] = []
         self.errors: list[str] = []
@@ -107,6 +105,7 @@ class _Lane:
         self.unsent: memoryview | None = None
         self._requests = iter(requests)
         self._received = b""
+        self._length = 0
 
     def send_next(self) -> bool:
         """Send the next request, or begin to; False when there is none."""
@@ -115,7 +114,8 @@ class _Lane:
             return False
         self._sent_at = time.monotonic()
         sent = self.connection.send(request)
-        self.unsent = memoryview(request)[sent:] if sent < len(request) else None
+        if sent < len(request):
+            self.unsent = memoryview(request)[sent:]
         return True
 
     def send_more(self) -> None:
@@ -125,16 +125,18 @@ class _Lane:
 
     def receive(self) -> bool:
         """Take what has come; True when that completes the answer."""
-        data = self.connection.recv(_CHUNK)
+        data = self.connection.recv(CHUNK)
         if not data:
             raise ConnectionError("the node has closed a connection")
         if self._received:
             data = self._received + data
-        head = data.find(b"\r\n\r\n")
-        at = data.find(_LENGTH, 0, head) + len(_LENGTH)
-        if head < 0 or len(data) < head + 4 + int(data[at : data.index(b"\r", at)]):
-            self._received = data
-            return False
+        # Answers to like requests are of one length: only the first is looked into.
+        if len(data) != self._length:
+            length = whole_length(data)
+            if length is None or len(data) < length:
+                self._received = data
+                return False
+            self._length = length
         self._received = b""
         self.latencies.append(time.monotonic() - self._sent_at)
         if b'"error"' in data or not data.startswith(b"HTTP/1.1 200"):
@@ -146,32 +148,39 @@ class _Lane:
 
 def _run(lanes: Sequence[_Lane]) -> None:
     """Keep every lane busy until all its requests are answered."""
-    poll = select.epoll()
+    with select.epoll() as poll:
+        _take_turns(lanes, poll)
+
+
+def _take_turns(lanes: Sequence[_Lane], poll: select.epoll) -> None:
     by_number = {lane.connection.fileno(): lane for lane in lanes}
     for number, lane in by_number.items():
         lane.send_next()
-        poll.register(number, select.EPOLLIN | (select.EPOLLOUT if lane.unsent is not None else 0))
+        poll.register(number, _events(lane))
     while by_number:
-        events = poll.poll(_STALLED_SECONDS)
+        events = poll.poll(STALLED_SECONDS)
         if not events:
             raise TimeoutError("no answer for a minute")
         for number, event in events:
             lane = by_number[number]
             if event & select.EPOLLOUT:
                 lane.send_more()
-                if lane.unsent is None:
-                    poll.modify(number, select.EPOLLIN)
+                poll.modify(number, _events(lane))
             if event & ~select.EPOLLOUT and lane.receive():
                 if not lane.send_next():
                     poll.unregister(number)
-                    by_number.pop(number).connection.close()
+                    del by_number[number]
                 elif lane.unsent is not None:
-                    poll.modify(number, select.EPOLLIN | select.EPOLLOUT)
+                    poll.modify(number, _events(lane))
+
+
+def _events(lane: _Lane) -> int:
+    return select.EPOLLIN if lane.unsent is None else select.EPOLLIN | select.EPOLLOUT
 
 
 def _until_none_pending(port: int) -> tuple[int, float]:
     """Ask for the status until nothing is pending; return the height of the head and the moment."""
-    deadline = time.monotonic() + _STALLED_SECONDS
+    deadline = time.monotonic() + STALLED_SECONDS
     with Caller(port) as caller:
         while time.monotonic() < deadline:
             status = caller.call("chain_status")
@@ -180,43 +189,3 @@ def _until_none_pending(port: int) -> tuple[int, float]:
                 return int(status["head"]["height"], 16), now
             time.sleep(_POLL_SECONDS)
     raise TimeoutError("transactions are still pending after a minute")
-
-
-class Caller:
-    """One blocking connection for single calls."""
-
-    def __init__(self, port: int) -> None:
-        """Connect."""
-        self._connection = socket.create_connection(("127.0.0.1", port), timeout=_STALLED_SECONDS)
-        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-
-    def call(self, method: str, *params: Any) -> Any:
-        """Return the result of a call; raises RuntimeError for an error."""
-        answer = json.loads(self.exchange(request(method, *params)))
-        if "error" in answer:
-            raise RuntimeError(json.dumps(answer["error"]))
-        return answer["result"]
-
-    def exchange(self, prepared: bytes) -> bytes:
-        """Send a request and return the body of its answer."""
-        self._connection.sendall(prepared)
-        received = b""
-        while (head := received.find(b"\r\n\r\n")) < 0:
-            received += self._more()
-        at = received.find(_LENGTH, 0, head) + len(_LENGTH)
-        end = head + 4 + int(received[at : received.index(b"\r", at)])
-        while len(received) < end:
-            received += self._more()
-        return received[head + 4 :]
-
-    def _more(self) -> bytes:
-        data = self._connection.recv(_CHUNK)
-        if not data:
-            raise ConnectionError("the node has closed a connection")
-        return data
