@@ -156,13 +156,14 @@ class Lanes:
         """Return a scratch state behind an entry, or the one that a lane begins on: with the pending pools it needs."""
         if previous is not None:
             return State(WithPending(self._state, dict(zip(previous.lane.watches, previous.after, strict=True))))
-        creations = filter(None, map(self.by_hash.get, lane.pools))
-        records = {
-            pool_key(creation.hash): _created_at(creation.pool, self.context.height)
-            for creation in creations
-            if creation.pool is not None
-        }
-        return State(WithPending(self._state, records) if records else self._state)
+        creations = [creation for creation in map(self.by_hash.get, lane.pools) if creation and creation.pool]
+        if not creations:
+            return State(self._state)
+        return State(WithPending(self._state, dict(map(self._creation, creations))))
+
+    def _creation(self, creation: Pending) -> tuple[bytes, bytes]:
+        """Return state key and record of a pending pool, as the next block would write it."""
+        return pool_key(creation.hash), _created_at(creation.pool or b"", self.context.height)
 
     def _stays(self, queue: Queue, committed: Collection[bytes]) -> bool:
         """Take the committed transactions off the front of a lane, if what is behind them needs no new judgement.
@@ -280,6 +281,8 @@ def _created_at(record: bytes, height: int) -> bytes:
 
 def _first_expiry(pending: Pending) -> int | None:
     """Return the lowest expiresAt of the pools that a transaction draws on."""
-    records = dict(zip(pending.lane.watches, pending.after, strict=True))
-    pools = (records[pool_key(cptx_hash)] for cptx_hash in pending.lane.pools)
-    return min((expiry_in(pool) for pool in pools if pool is not None), default=None)
+    lane = pending.lane
+    if not lane.pools:
+        return None
+    records = zip(lane.watches, pending.after, strict=True)
+    return min([expiry_in(record) for key, record in records if key[:1] == b"p" and record], default=None)

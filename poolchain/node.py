@@ -144,17 +144,17 @@ class Node:
 
     async def submit(self, raw: bytes) -> bytes:
         """Put a transaction into the mempool and return its hash; raises Refusal or StorageFailed."""
-        transaction = await self._verifiers.decode(raw)
         with self.maker.turns.judging():
+            transaction = await self._verifiers.decode(raw)
             await self.maker.turns.turn()
             return self._admit(transaction)
 
     async def submit_many(self, raws: Sequence[bytes]) -> Sequence[bytes | Refusal]:
         """Submit in order; return the hash or the refusal of each."""
         self.maker.require_alive()
-        decoded = await self._verifiers.decode_many(raws)
         results: list[bytes | Refusal] = []
         with self.maker.turns.judging():
+            decoded = await self._verifiers.decode_many(raws)
             for at in range(0, len(decoded), _ADMISSIONS_BETWEEN_PAUSES):
                 await asyncio.sleep(0)
                 await self.maker.turns.turn()
