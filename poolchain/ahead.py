@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Final
 
 from consensus.chain import Decode
@@ -19,7 +19,7 @@ TRANSACTIONS_AHEAD: Final = 5_000
 """Two of the largest blocks at most are held besides the one that is executed."""
 
 
-async def decoded_ahead(blocks: Iterable[Block], domain: Domain) -> AsyncIterator[tuple[Block, Decode]]:
+async def decoded_ahead(blocks: Iterable[Block], domain: Domain) -> AsyncGenerator[tuple[Block, Decode], None]:
     """Yield each block, in order, with what decodes its transactions: a look-up, once they are checked.
 
     Consume it in `aclosing`: it ends the processes that it has started.
