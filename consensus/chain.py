@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain
 from crypto.merkle import hash_leaf, root
@@ -21,10 +21,11 @@ from ledger.header import Header
 from ledger.records import tree_key
 from ledger.state_tree import StateTree, TreeUpdate
 from ledger.transaction import AnyTransaction
-from ledger.transition import BlockExecution, BlockResult, apply_block
+from ledger.transition import NO_ROOM, BlockExecution, BlockResult, apply_block
 
 from .head_state import HeadState
 from .ports import ChainStore, Write
+from .recent import Recent
 from .seal import check_seal
 
 Decode = Callable[[Sequence[bytes]], Sequence[AnyTransaction]]
@@ -37,6 +38,10 @@ class Built:
 
     executed: ExecutedBlock
     skipped: tuple[tuple[AnyTransaction, Refusal], ...]
+
+
+PAGE_CACHE_BYTES: Final = 32 << 20
+"""For leaf pages that were written lately."""
 
 
 class Prepared(NamedTuple):
@@ -57,7 +62,8 @@ class Chain:
         self.tip: Tip = store.tip()
         self.state = HeadState(store.state())
         """The state after the head, from the next block on or from `state.advance()` on."""
-        self._tree = StateTree(store.read_page, self.tip.header.state_root, tree_cache_bytes)
+        self._pages = Recent(PAGE_CACHE_BYTES)
+        self._tree = StateTree(self._page, self.tip.header.state_root, tree_cache_bytes)
 
     def build(self, parent: Tip, candidates: Iterable[AnyTransaction], timestamp: int) -> Built:
         """Make the block after `parent` from the candidates, in their order, leaving out what breaks a rule.
@@ -70,11 +76,11 @@ class Chain:
         included: list[AnyTransaction] = []
         skipped: list[tuple[AnyTransaction, Refusal]] = []
         for transaction in candidates:
-            if not execution.has_room(transaction):
-                break
             try:
                 execution.apply(transaction)
             except Refusal as refusal:
+                if refusal.reason == NO_ROOM:
+                    break
                 skipped.append((transaction, refusal))
             else:
                 included.append(transaction)
@@ -120,8 +126,17 @@ class Chain:
         prepared.write(sealed)
         last = prepared.blocks[-1]
         self._tree.adopt(last.tree)
+        self._pages.keep_all(last.tree.pages)
         self.state.stage(self._store.state(), last.result.changes)
         self.tip = last.tip
+
+    def _page(self, key: bytes) -> bytes | None:
+        """Return a page of the state tree after the head."""
+        try:
+            return self._pages.find(key)
+        except KeyError:
+            # Not kept: most pages that are only read are changed by the same block, and kept then.
+            return self._store.read_page(key)
 
     def _next_header(
         self,

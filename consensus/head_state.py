@@ -12,34 +12,31 @@ from typing import Final
 
 from ledger.state import StateReader
 
-ENTRIES_DEFAULT: Final = 60_000
-"""About 20 MB; twice as many are held at most."""
-_UNKNOWN: Final = b"?"
+from .recent import Recent
+
+BYTES_DEFAULT: Final = 24 << 20
+"""Some 100,000 records."""
 
 
 class HeadState:
-    """A StateReader that moves with the head; bounded by a number of records."""
+    """A StateReader that moves with the head; what it remembers is bounded in bytes."""
 
-    __slots__ = ("_entries_max", "_older", "_recent", "_staged", "_state")
+    __slots__ = ("_recent", "_staged", "_state")
 
-    def __init__(self, state: StateReader, entries_max: int = ENTRIES_DEFAULT) -> None:
+    def __init__(self, state: StateReader, bytes_max: int = BYTES_DEFAULT) -> None:
         """Begin at a committed state."""
         self._state = state
-        self._entries_max = entries_max
-        # Two generations: what is not asked for while the younger one fills is forgotten with the older one.
-        self._recent: dict[bytes, bytes | None] = {}
-        self._older: dict[bytes, bytes | None] = {}
+        self._recent = Recent(bytes_max)
         self._staged: tuple[StateReader, Mapping[bytes, bytes | None]] | None = None
 
     def get(self, key: bytes) -> bytes | None:
         """Return the encoded record under a state key."""
-        found = self._recent.get(key, _UNKNOWN)
-        if found is _UNKNOWN:
-            found = self._older.get(key, _UNKNOWN)
-            if found is _UNKNOWN:
-                found = self._state.get(key)
-            self._keep(key, found)
-        return found
+        try:
+            return self._recent.find(key)
+        except KeyError:
+            found = self._state.get(key)
+            self._recent.keep(key, found)
+            return found
 
     def due_pools(self, height: int, limit: int) -> list[bytes]:
         """Return open pools with expiresAt <= height in the order (expiresAt, id), at most `limit`."""
@@ -55,10 +52,4 @@ class HeadState:
         if self._staged is not None:
             self._state, changes = self._staged
             self._staged = None
-            for key, record in changes.items():
-                self._keep(key, record)
-
-    def _keep(self, key: bytes, record: bytes | None) -> None:
-        if len(self._recent) >= self._entries_max:
-            self._older, self._recent = self._recent, {}
-        self._recent[key] = record
+            self._recent.keep_all(changes)

@@ -37,15 +37,16 @@ class Receipt(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the 224 bytes that are a leaf of the receipts tree."""
+        transaction_hash, outcome, fee, cptx_hash, paid, burned, reward = self
         return b"".join(
             (
-                self.transaction_hash,
-                encode_uint(self.outcome),
-                encode_uint(self.fee),
-                self.cptx_hash,
-                encode_uint(self.paid),
-                encode_uint(self.burned),
-                encode_uint(self.reward),
+                transaction_hash,
+                encode_uint(outcome),
+                encode_uint(fee),
+                cptx_hash,
+                encode_uint(paid),
+                encode_uint(burned) if burned else ZERO_HASH,
+                encode_uint(reward) if reward else ZERO_HASH,
             )
         )
 

@@ -7,9 +7,10 @@ commits to and what a state proof carries; `docs/protocol.md` has the table.
 from __future__ import annotations
 
 from enum import IntEnum
+from hashlib import sha256
 from typing import Final, NamedTuple
 
-from crypto import state_proof
+from crypto.state_proof import CLUSTER_BYTES
 
 _AMOUNT: Final = 16
 _COUNTER: Final = 8
@@ -119,6 +120,9 @@ class Target(NamedTuple):
         return cls(int.from_bytes(data[:8], "big"), int.from_bytes(data[8:], "big"))
 
 
+_UNCLUSTERED: Final = (b"a", BURNED_KEY)
+_CLUSTER_END: Final = 1 + CLUSTER_BYTES
+_CLUSTERED_DIGEST: Final = 32 - CLUSTER_BYTES
 ACCOUNT_BYTES: Final = 24
 POOL_BYTES: Final = 117
 TARGET_BYTES: Final = 24
@@ -186,16 +190,12 @@ def target_key(cptx_hash: bytes, target: bytes) -> bytes:
 
 
 def tree_key(key: bytes) -> bytes:
-    """Return the 32-byte key under which the state tree commits to the record of a state key."""
-    match key[:1]:
-        case b"a":
-            return state_proof.account_key(key[1:])
-        case b"p":
-            return state_proof.pool_key(key[1:])
-        case b"t":
-            return state_proof.target_key(key[1:33], key[33:])
-        case _:
-            return state_proof.burned_key()
+    """Return the 32-byte key under which the state tree commits to the record of a state key.
+
+    The same as `crypto.state_proof` says of an address or a cptxHash: its tags are the letters of the state keys.
+    """
+    digest = sha256(key).digest()
+    return digest if key[:1] in _UNCLUSTERED else key[1:_CLUSTER_END] + digest[:_CLUSTERED_DIGEST]
 
 
 def _check_length(data: bytes, expected: int) -> None:

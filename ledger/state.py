@@ -117,9 +117,11 @@ class State:
 
     def changes(self) -> dict[bytes, bytes | None]:
         """Return state key -> encoded record (None: absent) for all that differs from the parent, sorted by key."""
-        base = self._base
-        after = {key: self.encoded(key) for key in sorted(self._touched())}
-        return {key: record for key, record in after.items() if record != base[key]}
+        base, records = self._base, self._records
+        after: dict[bytes, bytes | None] = {key: records[key].encode() for key in self._written}
+        if self._burned is not None:
+            after[BURNED_KEY] = encode_burned(self._burned)
+        return {key: after[key] for key in sorted(after) if after[key] != base[key]}
 
     def before(self) -> dict[bytes, bytes | None]:
         """Return state key -> the parent's record, for every key that was written here."""

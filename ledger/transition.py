@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from crypto.merkle import root
 
@@ -43,6 +44,8 @@ class BlockResult:
         return root(self.encoded_receipts)
 
 
+NO_ROOM: Final = "LIMIT"
+"""Reason of the refusal of a transaction that a block has no room for."""
 StateRoot = Callable[[Mapping[bytes, bytes | None]], bytes]
 """State changes -> the root of the parent's state with these changes."""
 
@@ -82,7 +85,7 @@ class BlockExecution:
     def apply(self, transaction: AnyTransaction) -> Receipt:
         """Apply the next transaction; raises Refusal and changes nothing when it breaks a rule."""
         if not self.has_room(transaction):
-            raise Refusal("LIMIT", "a block within maxBlockTransactions and maxBlockBytes", "more")
+            raise Refusal(NO_ROOM, "a block within maxBlockTransactions and maxBlockBytes", "more")
         receipt = apply_transaction(self._state, transaction, self._context)
         self._receipts.append(receipt)
         self._bytes += len(transaction.raw)
