@@ -53,6 +53,7 @@ class Verifiers:
         self._domain = domain
         self._processes_max = processes_max or os.cpu_count() or 1
         self._verifiers: list[_Verifier] = []
+        self._ended: list[_Verifier] = []
         self._waiting: deque[_Group] = deque()
         self._singles: list[tuple[bytes, asyncio.Future[Decoded]]] = []
         self._starting: asyncio.Task[None] | None = None
@@ -82,7 +83,7 @@ class Verifiers:
         self._may_start = False
         if self._starting is not None:
             await self._starting
-        ending = list(self._verifiers)
+        ending = [*self._verifiers, *self._ended]
         for verifier in ending:
             verifier.end()
         await asyncio.gather(*(asyncio.to_thread(verifier.wait) for verifier in ending))
@@ -132,6 +133,7 @@ class Verifiers:
         """Go on after an answer of a verifier, or without it after its end."""
         if verifier.has_ended:
             self._verifiers.remove(verifier)
+            self._ended.append(verifier)
             if verifier.under_way:
                 _log.warning("a verifier has ended in the middle of its work: pid=%d", verifier.pid)
             for group in verifier.under_way:
