@@ -125,7 +125,9 @@ class Lanes:
         """Go on to a newer head, at which the transactions `committed` are in a block; return what breaks a rule."""
         self._state, self.context = state, context
         # Senders come before the settlements of their pools: "a" before "t".
-        queues = [self._queues[lane_key] for lane_key in self._index.concerned(changed, context.height)]
+        queues = [
+            self._queues[lane_key] for lane_key in self._index.concerned(self._queues.keys(), changed, context.height)
+        ]
         # All are emptied before the first is judged: a double spend of the former state says nothing about this one.
         waiting = [(queue, self._take(queue, 0)) for queue in queues if not self._stays(queue, committed)]
         drops: list[Dropped] = []

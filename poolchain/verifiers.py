@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
@@ -38,6 +39,7 @@ _HOME: Final = Path(__file__).resolve().parents[1]
 _log = logging.getLogger(__name__)
 
 Decoded = AnyTransaction | Refusal
+_Singles = Sequence[tuple[bytes, "asyncio.Future[Decoded]"]]
 
 
 class _Group(NamedTuple):
@@ -97,7 +99,7 @@ class Verifiers:
             if len(raws) <= IN_PLACE_MAX:
                 _resolve(part, self._in_place(raws))
             else:
-                self._enqueue(raws).add_done_callback(lambda group, part=part: _resolve(part, group.result()))  # type: ignore[misc]
+                self._enqueue(raws).add_done_callback(partial(_resolve_group, part))
 
     def _enqueue(self, raws: Sequence[bytes]) -> asyncio.Future[list[Decoded]]:
         future: asyncio.Future[list[Decoded]] = asyncio.get_running_loop().create_future()
@@ -193,7 +195,7 @@ class _Verifier(asyncio.Protocol):
             end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
             if len(self._received) < end:
                 return
-            found: list[Verified | Refused] = pickle.loads(self._received[LENGTH_BYTES:end])  # noqa: S301 - our own child
+            found = pickle.loads(self._received[LENGTH_BYTES:end])  # noqa: S301 - our own child
             del self._received[:end]
             group = self.under_way.popleft()
             if not group.future.done():
@@ -230,7 +232,11 @@ def _decoded(raws: Sequence[bytes], found: Sequence[Verified | Refused]) -> list
     ]
 
 
-def _resolve(singles: Sequence[tuple[bytes, asyncio.Future[Decoded]]], found: Sequence[Decoded]) -> None:
+def _resolve_group(singles: _Singles, group: asyncio.Future[list[Decoded]]) -> None:
+    _resolve(singles, group.result())
+
+
+def _resolve(singles: _Singles, found: Sequence[Decoded]) -> None:
     for (_, future), decoded in zip(singles, found, strict=True):
         if not future.done():
             future.set_result(decoded)

@@ -252,7 +252,7 @@ def test_indexes_hold_what_waits_and_nothing_more(world: World) -> None:
         assert len(world.mempool._lanes.fees) <= 64
     world.add(world.pay(BOB_KEY, pool, 400, 21))
     assert index.watching(pool_key(pool)) != []
-    assert len(index) == 3 + 2
+    assert len(index) == 2 + 2
 
 
 def test_the_memory_of_what_was_dropped_holds_no_former_state(world: World) -> None:
