@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from hashlib import sha256
+from struct import Struct
 from typing import Final, NamedTuple
 
 from crypto.state_proof import CLUSTER_BYTES
@@ -69,7 +70,8 @@ class Pool(NamedTuple):
 
     def after_payment(self, paid: int, status: PoolStatus) -> Pool:
         """Return the pool with `paid` base units more spent, in this status."""
-        return Pool(*self[:4], self.spent + paid, *self[5:7], status)
+        creator, resource_id, deposit, collateral, spent, created_at, expires_at, _ = self
+        return Pool(creator, resource_id, deposit, collateral, spent + paid, created_at, expires_at, status)
 
     def encode(self) -> bytes:
         """Return creator (20), resourceId (32), deposit, collateral, spent (16 each), two heights (8), status (1)."""
@@ -91,15 +93,17 @@ class Pool(NamedTuple):
     def decode(cls, data: bytes) -> Pool:
         """Return the pool of 117 bytes."""
         _check_length(data, POOL_BYTES)
+        # Amounts come in two halves.
+        creator, resource_id, d1, d0, c1, c0, s1, s0, created_at, expires_at, status = _POOL.unpack(data)
         return cls(
-            data[:20],
-            data[20:52],
-            int.from_bytes(data[52:68], "big"),
-            int.from_bytes(data[68:84], "big"),
-            int.from_bytes(data[84:100], "big"),
-            int.from_bytes(data[100:108], "big"),
-            int.from_bytes(data[108:116], "big"),
-            _status(data),
+            creator,
+            resource_id,
+            d1 << 64 | d0,
+            c1 << 64 | c0,
+            s1 << 64 | s0,
+            created_at,
+            expires_at,
+            _status(status),
         )
 
 
@@ -129,13 +133,14 @@ TARGET_BYTES: Final = 24
 _STATUSES: Final = tuple(PoolStatus)
 _STATUS_BYTES: Final = tuple(bytes([status]) for status in PoolStatus)
 _STATUS_AT: Final = POOL_BYTES - 1
+_POOL: Final = Struct(">20s32s8QB")
 ABSENT_ACCOUNT: Final = Account(0, 0)
 ABSENT_TARGET: Final = Target(0, 0)
 
 
-def balance_in(account: bytes) -> int:
-    """Return the balance in an account's record."""
-    return int.from_bytes(account[:_AMOUNT], "big")
+def balance_in(account: bytes | None) -> int:
+    """Return the balance in an account's record; 0 for the absent one."""
+    return int.from_bytes(account[:_AMOUNT], "big") if account else 0
 
 
 def expiry_in(pool: bytes) -> int:
@@ -143,9 +148,9 @@ def expiry_in(pool: bytes) -> int:
     return int.from_bytes(pool[108:_STATUS_AT], "big")
 
 
-def locked_in(pool: bytes) -> int:
-    """Return the tokens that the pool of a record holds: remaining deposit and collateral of an open one."""
-    return remaining_in(pool) + int.from_bytes(pool[68:84], "big") if is_open_in(pool) else 0
+def locked_in(pool: bytes | None) -> int:
+    """Return the tokens that the pool of a record holds: remaining deposit and collateral of an open one, else 0."""
+    return remaining_in(pool) + int.from_bytes(pool[68:84], "big") if pool and is_open_in(pool) else 0
 
 
 def remaining_in(pool: bytes) -> int:
@@ -158,10 +163,10 @@ def is_open_in(pool: bytes) -> bool:
     return pool[_STATUS_AT] == PoolStatus.OPEN
 
 
-def _status(data: bytes) -> PoolStatus:
-    if data[_STATUS_AT] >= len(_STATUSES):
-        raise ValueError(f"expected a PoolStatus from 0 to {len(_STATUSES) - 1}, given {data[_STATUS_AT]}")
-    return _STATUSES[data[_STATUS_AT]]
+def _status(number: int) -> PoolStatus:
+    if number >= len(_STATUSES):
+        raise ValueError(f"expected a PoolStatus from 0 to {len(_STATUSES) - 1}, given {number}")
+    return _STATUSES[number]
 
 
 def encode_burned(burned: int) -> bytes | None:

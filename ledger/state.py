@@ -43,7 +43,7 @@ class State:
         self._base: dict[bytes, bytes | None] = {}
         self._burned: int | None = None
         self._records: dict[bytes, Any] = {}
-        self._written: set[bytes] = set()
+        self._written: dict[bytes, None] = {}
 
     def account(self, address: bytes) -> Account:
         """Return the account of a 20-byte address; zeros where there is none."""
@@ -116,22 +116,22 @@ class State:
         return record
 
     def changes(self) -> dict[bytes, bytes | None]:
-        """Return state key -> encoded record (None: absent) for all that differs from the parent, sorted by key."""
+        """Return state key -> encoded record (None: absent) for all that differs from the parent, as first written."""
         base, records = self._base, self._records
         after: dict[bytes, bytes | None] = {key: records[key].encode() for key in self._written}
         if self._burned is not None:
             after[BURNED_KEY] = encode_burned(self._burned)
-        return {key: after[key] for key in sorted(after) if after[key] != base[key]}
+        return {key: record for key, record in after.items() if record != base[key]}
 
     def before(self) -> dict[bytes, bytes | None]:
         """Return state key -> the parent's record, for every key that was written here."""
-        return {key: self._base[key] for key in self._touched()}
-
-    def _touched(self) -> set[bytes]:
-        return self._written if self._burned is None else {*self._written, BURNED_KEY}
+        before = {key: self._base[key] for key in self._written}
+        if self._burned is not None:
+            before[BURNED_KEY] = self._base[BURNED_KEY]
+        return before
 
     def _write(self, key: bytes, record: Account | Pool | Target) -> None:
         if key not in self._written:
             self.original(key)
-            self._written.add(key)
+            self._written[key] = None
         self._records[key] = record

@@ -32,28 +32,22 @@ class Supply(NamedTuple):
 
 def count(records: Iterable[tuple[bytes, bytes | None]]) -> Supply:
     """Return the supply held by (state key, record) pairs."""
-    balances = locked = burned = 0
-    for key, record in records:
-        if record is None:
-            continue
-        kind = key[:1]
-        if kind == b"a":
-            balances += balance_in(record)
-        elif kind == b"p":
-            locked += locked_in(record)
-        elif key == BURNED_KEY:
-            burned += decode_burned(record)
-    return Supply(balances, locked, burned)
+    held = dict(records)
+    return advance(Supply(0, 0, 0), dict.fromkeys(held), held)
 
 
 def advance(supply: Supply, before: Mapping[bytes, bytes | None], changes: Mapping[bytes, bytes | None]) -> Supply:
     """Return the supply after `changes`, given the records that were there before."""
-    gone = count((key, before[key]) for key in changes)
-    come = count(changes.items())
     balances, locked, burned = supply
-    return Supply(
-        balances - gone.balances + come.balances, locked - gone.locked + come.locked, burned - gone.burned + come.burned
-    )
+    for key, record in changes.items():
+        kind = key[:1]
+        if kind == b"a":
+            balances += balance_in(record) - balance_in(before[key])
+        elif kind == b"p":
+            locked += locked_in(record) - locked_in(before[key])
+        elif key == BURNED_KEY:
+            burned += decode_burned(record) - decode_burned(before[key])
+    return Supply(balances, locked, burned)
 
 
 def check(supply: Supply, genesis: Genesis) -> None:

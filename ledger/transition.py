@@ -30,7 +30,7 @@ class BlockResult:
     expired: tuple[bytes, ...]
     """Ids of the pools that this block closed and paid back, in order."""
     changes: Mapping[bytes, bytes | None]
-    """State key -> record after the block (None: absent), sorted by key."""
+    """State key -> record after the block (None: absent), in the order in which they were first written."""
     before: Mapping[bytes, bytes | None]
     """State key -> record before the block, for every changed key."""
 

@@ -87,7 +87,7 @@ class ChainStore:
         """Yield records, tree pages and the indexes over pools."""
         before = executed.result.before
         places: dict[bytes, bytes] = {}
-        # Sorted by key, hence pools before their targets.
+        # In the order in which they were written, hence pools before their targets.
         for key, record in executed.result.changes.items():
             yield schema.RECORD + key, record
             if key[:1] == b"p" and record is not None:
