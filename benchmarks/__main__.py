@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import yardstick
+from . import anvil, yardstick
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
+    "anvil": anvil.part,
 }
 """Name on the command line -> part, in the order in which they run."""
 GOALS: Final[Sequence[Goal]] = ()
