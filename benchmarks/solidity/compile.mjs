@@ -10,12 +10,12 @@ const input = {
     viaIR: true,
     optimizer: { enabled: true, runs: 1_000_000 },
     metadata: { appendCBOR: false, bytecodeHash: "none" },
-    outputSelection: { [source]: { Pools: ["evm.bytecode.object", "evm.methodIdentifiers"] } },
+    outputSelection: { [source]: { Pools: ["evm.bytecode.object"] } },
   },
 };
 const output = JSON.parse(solc.compile(JSON.stringify(input)));
 if (output.errors) {
   throw new Error(output.errors.map((error) => error.formattedMessage).join("\n"));
 }
-const { bytecode, methodIdentifiers } = output.contracts[source].Pools.evm;
-process.stdout.write(JSON.stringify({ bytecode: bytecode.object, methods: methodIdentifiers, compiler: solc.version() }));
+const bytecode = output.contracts[source].Pools.evm.bytecode.object;
+process.stdout.write(JSON.stringify({ bytecode, compiler: solc.version() }));
