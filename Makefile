@@ -12,7 +12,8 @@ UV_VERSION := 0.13.9
 RUNTIME := $(VENV)/.runtime-installed
 COMMAND := $(VENV)/.command-installed
 TESTING := $(VENV)/.test-installed
-ORACLES := tests/js/node_modules/.installed clients/js/node_modules/.installed
+PEER := benchmarks/solidity/node_modules/.installed
+ORACLES := tests/js/node_modules/.installed clients/js/node_modules/.installed $(PEER)
 PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
@@ -72,6 +73,9 @@ bench: venv ## all benchmarks, beside what the processor allows and a peer; ARGS
 bench-quick: venv ## the same in a small form: shows that it works, not how fast it is
 	@$(RUN)/python -m benchmarks --quick $(ARGS)
 
+# The contract's compiler and the node that it is measured on.
+bench bench-quick: $(PEER)
+
 docs: venv ## renew the generated parts of docs/rpc.md
 	@$(RUN)/python -m rpc.reference docs/rpc.md
 
@@ -86,7 +90,7 @@ fmt: venv-test ## format, and repair what ruff can repair
 	@$(RUN)/ruff format $(paths)
 	@$(RUN)/ruff check --fix $(paths)
 
-lock: ## renew requirements/*.txt and tests/js/package-lock.json
+lock: ## renew requirements/*.txt and the package-lock.json files
 	@$(PYTHON) -m venv --clear build/lock
 	@build/lock/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
 	@build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade \
@@ -96,11 +100,11 @@ lock: ## renew requirements/*.txt and tests/js/package-lock.json
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    --group build --group test --constraint requirements/runtime.txt \
 	    --output-file requirements/test.txt pyproject.toml
-	@for folder in tests/js clients/js; do \
+	@for folder in tests/js clients/js benchmarks/solidity; do \
 	    (cd $$folder && npm install --silent --package-lock-only --ignore-scripts --no-audit --no-fund) || exit 1; \
 	done
-	@node tests/js/strip_lock.mjs tests/js/package-lock.json clients/js/package-lock.json
+	@node tests/js/strip_lock.mjs tests/js/package-lock.json clients/js/package-lock.json benchmarks/solidity/package-lock.json
 
 clean: ## remove what make made (.venv, node_modules, caches)
-	@rm -rf $(VENV) build tests/js/node_modules clients/js/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build tests/js/node_modules clients/js/node_modules benchmarks/solidity/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

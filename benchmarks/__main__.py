@@ -16,13 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import expiry, fairness, imports, latency, settlements, transfers, yardstick
+from . import anvil, expiry, fairness, imports, latency, settlements, transfers, yardstick
 from .checks import Wrong
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 from .processes import Strangers
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
+    "anvil": anvil.part,
     "settlements": settlements.part,
     "settlement-kinds": settlements.part_kinds,
     "settlement-singles": settlements.part_singles,

@@ -76,6 +76,7 @@ LOCK_FILES = {
     "requirements/test.txt",
     "tests/js/package-lock.json",
     "clients/js/package-lock.json",
+    "benchmarks/solidity/package-lock.json",
 }
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
