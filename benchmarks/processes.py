@@ -26,6 +26,23 @@ class Memory(NamedTuple):
     anonymous: int
 
 
+class Strangers:
+    """How much of the machine went to programs that are none of ours: figures taken beside much of it are low."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self._started = time.monotonic()
+        self._before = _machine_seconds() - _own_seconds()
+
+    def share(self) -> float:
+        """Return the part of all cores' time that others, the kernel's interrupts and a busy host have had since.
+
+        What was started here counts as ours once it has ended.
+        """
+        took = _machine_seconds() - _own_seconds() - self._before
+        return max(0.0, took / ((time.monotonic() - self._started) * (os.cpu_count() or 1)))
+
+
 class Watch(AbstractContextManager["Watch"]):
     """Looks at a tree's memory ten times a second while inside; costs about 0.5 % of a core."""
 
@@ -88,6 +105,17 @@ def _children(pid: int) -> list[int]:
             with suppress(OSError):
                 found += map(int, (thread / "children").read_text().split())
     return found
+
+
+def _machine_seconds() -> float:
+    """Return what all cores have been busy with so far: user, nice, system, irq, softirq, steal."""
+    user, nice, system, _idle, _wait, *rest = map(int, (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / _TICKS
+
+
+def _own_seconds() -> float:
+    """Return the processor time of this process and of all that has ended below it."""
+    return sum(os.times()[:4])
 
 
 def _stat(pid: int) -> list[str]:

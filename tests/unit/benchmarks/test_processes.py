@@ -11,7 +11,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.processes import Watch, cpu_seconds, memory, tree, wait_until_quiet
+from benchmarks.processes import (
+    Strangers,
+    Watch,
+    _machine_seconds,
+    _own_seconds,
+    cpu_seconds,
+    memory,
+    tree,
+    wait_until_quiet,
+)
 
 BURN = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass\n"
 CHILD = (
@@ -81,3 +90,24 @@ def test_a_process_that_never_rests_is_reported(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(TimeoutError, match="come to rest"):
             wait_until_quiet(process.pid)
         process.kill()
+
+
+def test_strangers_have_what_the_cores_did_and_we_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, own, now = [100.0], [10.0], [0.0]
+    monkeypatch.setattr("benchmarks.processes._machine_seconds", lambda: machine[0])
+    monkeypatch.setattr("benchmarks.processes._own_seconds", lambda: own[0])
+    monkeypatch.setattr("benchmarks.processes.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("benchmarks.processes.os.cpu_count", lambda: 2)
+    strangers = Strangers()
+    machine[0], own[0], now[0] = 108.0, 15.0, 10.0
+    assert strangers.share() == pytest.approx(3 / 20)
+    own[0] = 19.0
+    assert strangers.share() == 0
+
+
+def test_what_has_ended_below_us_is_ours() -> None:
+    before = _own_seconds()
+    machine = _machine_seconds()
+    subprocess.run([sys.executable, "-c", BURN.format(seconds=0.5)], check=True)
+    assert 0.5 <= _own_seconds() - before < 5
+    assert _machine_seconds() - machine > 0.45
