@@ -65,7 +65,7 @@ _NOTHING: Final = Body(0, NO_ENTRIES, NO_ENTRIES, bytes(4), b"", b"")
 
 def load_chain(path: Path, plan: Plan) -> DataDirectory:
     """Make the chain of a plan in a directory that does not exist; raises Wrong if the plan contradicts itself."""
-    if plan.executed and plan.payees > KEYED or BODY % plan.in_block:
+    if (plan.executed and plan.payees > KEYED) or BODY % plan.in_block:
         raise ValueError(f"a plan that cannot be carried out: {plan}")
     genesis = large_genesis()
     directory = create(path, genesis)
@@ -120,9 +120,7 @@ class _Made:
         plan, pools = self._plan, self._pools
         yield from self._blocks()
         places = [self._place(number) for number in range(len(pools))]
-        yield from _sorted(
-            (schema.BY_CREATOR + creator(at) + place + pools[at] for at, place in enumerate(places)), 33
-        )
+        yield from _sorted((schema.BY_CREATOR + creator(at) + place + pools[at] for at, place in enumerate(places)), 33)
         yield from _sorted((schema.due_key(expires_at(plan, at), found) for at, found in enumerate(pools)), 41)
         yield from _sorted(
             (schema.BY_RESOURCE + resource(at) + place + pools[at] for at, place in enumerate(places)), 45
@@ -212,7 +210,7 @@ class _Links:
             timestamp=self._genesis.timestamp + self._height,
             parent_hash=self._hash,
             tx_root=body.tx_root,
-            tx_count=body.count,
+            tx_count=body.size,
             receipts_root=body.receipts_root,
             state_root=state_root,
             history_root=self._history.root(),

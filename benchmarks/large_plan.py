@@ -102,7 +102,8 @@ def large_genesis() -> Genesis:
 class Body(NamedTuple):
     """The transactions of one block, as they are stored."""
 
-    count: int
+    size: int
+    """The number of transactions."""
     tx_root: bytes
     receipts_root: bytes
     transactions: bytes
