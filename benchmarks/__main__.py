@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import anvil, expiry, fairness, imports, latency, settlements, transfers, yardstick
+from . import anvil, expiry, fairness, growth, imports, latency, proofs, settlements, start, transfers, yardstick
 from .checks import Wrong
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 from .processes import Strangers
@@ -32,6 +33,9 @@ PARTS: Final[Mapping[str, Part]] = {
     "latency": latency.part,
     "fairness": fairness.part,
     "expiry": expiry.part,
+    "growth": growth.part,
+    "proofs": proofs.part,
+    "start": start.part,
 }
 """Name on the command line -> part, in the order in which they run."""
 GOALS: Final[Sequence[Goal]] = (
@@ -41,6 +45,9 @@ GOALS: Final[Sequence[Goal]] = (
     *latency.GOALS,
     *fairness.GOALS,
     *expiry.GOALS,
+    *growth.GOALS,
+    *proofs.GOALS,
+    *start.GOALS,
 )
 _ROUNDS: Final = 3
 _BUSY: Final = 0.06
@@ -66,11 +73,13 @@ def main() -> int:
     options = _options()
     found = _Found()
     started = time.monotonic()
-    for number in range(options.rounds):
-        found.rounds.append({})
-        for name in options.only or PARTS:
-            _say(f"round {number + 1} of {options.rounds}, {time.monotonic() - started:.0f} s: {name}")
-            _run(name, Scale(quick=options.quick, seed=options.seed + number, folder=Path()), options.folder, found)
+    with _kept(options) as kept:
+        for number in range(options.rounds):
+            found.rounds.append({})
+            scale = Scale(options.quick, options.seed + number, Path(), kept, options.huge)
+            for name in options.only or PARTS:
+                _say(f"round {number + 1} of {options.rounds}, {time.monotonic() - started:.0f} s: {name}")
+                _run(name, scale, options.folder, found)
     lines = [*table(found.units, found.rounds, GOALS), *_notes(found)]
     lines.append(f"seed {options.seed}, {options.rounds} rounds, {time.monotonic() - started:.0f} s")
     sys.stdout.write("\n".join(lines) + "\n")
@@ -79,6 +88,17 @@ def main() -> int:
         document |= {"others": found.others, "seed": options.seed, "quick": options.quick}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 1 if found.failed else 0
+
+
+@contextmanager
+def _kept(options: Any) -> Iterator[Path]:
+    """Give the folder for what all rounds share; it goes in the end, unless it was asked for by name."""
+    if options.kept:
+        options.kept.mkdir(parents=True, exist_ok=True)
+        yield options.kept
+        return
+    with tempfile.TemporaryDirectory(prefix="poolchain-bench-", dir=options.folder) as folder:
+        yield Path(folder)
 
 
 def _run(name: str, scale: Scale, parent: Path | None, found: _Found) -> None:
@@ -117,6 +137,8 @@ def _options() -> Any:
     parser.add_argument("--seed", type=int, default=20487)
     parser.add_argument("--json", type=Path, help="write all values to this file")
     parser.add_argument("--folder", type=Path, help="where data is made: on the disk to be measured")
+    parser.add_argument("--kept", type=Path, help="make large chains in this folder, and use those of a former run")
+    parser.add_argument("--huge", action="store_true", help="measure at 10^7 state keys, too: some 15 minutes more")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else _ROUNDS)
     return options

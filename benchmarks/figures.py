@@ -44,6 +44,10 @@ class Scale:
     seed: int
     folder: Path
     """Empty, on the disk to be measured, removed afterwards."""
+    kept: Path | None = None
+    """Stays for all rounds: for what takes minutes to make. None where there is but one round."""
+    huge: bool = False
+    """Whether to measure what takes a quarter of an hour to make, too."""
 
 
 Part = Callable[[Scale], Iterable[Sample]]

@@ -219,12 +219,11 @@ def _descend(key: bytes, depth: int, cells: list[bytes], path: list[tuple[int, b
     for bit in range(depth, depth + width(depth)):
         half = len(cells) // 2
         halves = cells[:half], cells[half:]
-        sides = fold(bit + 1, halves[0]), fold(bit + 1, halves[1])
         side = key_bit(key, bit)
-        if sides[side] == NO_CELL:
+        if halves[side].count(NO_CELL) == half:
             side ^= 1
-        elif sides[side ^ 1] != NO_CELL:
-            path.append((bit, sides[side ^ 1]))
+        elif (sibling := fold(bit + 1, halves[side ^ 1])) != NO_CELL:
+            path.append((bit, sibling))
         cells, index = halves[side], index << 1 | side
     return index
 

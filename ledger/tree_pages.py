@@ -86,7 +86,10 @@ def join(tag: bytes, pair: bytes | bytearray) -> bytes:
 def join_all(bit: int, cells: Sequence[bytes]) -> list[bytes]:
     """Cells at depth `bit` from the cells one bit deeper, which are pairs of halves: half as many."""
     tag = BRANCH_TAGS[bit]
-    return [join(tag, left + right) for left, right in zip(cells[::2], cells[1::2], strict=True)]
+    return [
+        sha256(tag + left + right).digest() if left[0] and right[0] else join(tag, left + right)
+        for left, right in zip(cells[::2], cells[1::2], strict=True)
+    ]
 
 
 def fold(depth: int, cells: Sequence[bytes]) -> bytes:

@@ -67,4 +67,4 @@ def find_committed(node: NodePort, view: ChainView, transaction_hash: bytes) -> 
         return None
     height, index = location
     read = node.recent_blocks.read(view, height)
-    return Committed(read.block.transactions[index], read.receipts[index], Place(height, read.hash, index), read)
+    return Committed(read.block.transactions[index], read.receipt(index), Place(height, read.hash, index), read)

@@ -9,12 +9,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from crypto.merkle import tree_nodes
+from ledger.receipt import RECEIPT_BYTES, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ledger.block import Block
-    from ledger.receipt import Receipt
     from storage.chain_view import ChainView
 
 BLOCKS_KEPT: Final = 4
@@ -24,14 +24,23 @@ BLOCKS_KEPT: Final = 4
 class ReadBlock:
     """One block with what answers about its transactions are made of."""
 
-    __slots__ = ("_nodes", "block", "hash", "receipts")
+    __slots__ = ("_nodes", "_receipts", "block", "hash")
 
-    def __init__(self, block: Block, receipts: Sequence[Receipt]) -> None:
-        """Take a block and its receipts."""
+    def __init__(self, block: Block, receipts: bytes) -> None:
+        """Take a block and its receipts as they are stored: most answers are about one of them."""
         self.block = block
         self.hash = block.header.hash()
-        self.receipts = receipts
+        self._receipts = receipts
         self._nodes: Mapping[tuple[int, int], bytes] | None = None
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """The receipts of all transactions, in their order."""
+        return [self.receipt(index) for index in range(len(self.block.transactions))]
+
+    def receipt(self, index: int) -> Receipt:
+        """Return the receipt of one transaction."""
+        return Receipt.decode(self._receipts[index * RECEIPT_BYTES : (index + 1) * RECEIPT_BYTES])
 
     def tree_node(self, level: int, index: int) -> bytes:
         """Return a finished node of the tree over the transactions (crypto.merkle.NodeReader)."""
@@ -52,7 +61,7 @@ class RecentBlocks:
         """Return the block of a height from 0 up to the head's."""
         found = self._blocks.get(height)
         if found is None:
-            found = ReadBlock(view.block(height), view.receipts(height))
+            found = ReadBlock(view.block(height), view.receipt_bytes(height))
             self._blocks[height] = found
             if len(self._blocks) > self._blocks_kept:
                 self._blocks.popitem(last=False)

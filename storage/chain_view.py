@@ -101,8 +101,12 @@ class ChainView:
 
     def receipts(self, height: int) -> Sequence[Receipt]:
         """Return the receipts of a block, in the order of its transactions."""
-        data = self._need(schema.receipts_key(height))
+        data = self.receipt_bytes(height)
         return [Receipt.decode(data[at : at + RECEIPT_BYTES]) for at in range(0, len(data), RECEIPT_BYTES)]
+
+    def receipt_bytes(self, height: int) -> bytes:
+        """Return the stored receipts of a block, RECEIPT_BYTES for each transaction."""
+        return self._need(schema.receipts_key(height))
 
     def expired(self, height: int) -> Sequence[bytes]:
         """Return the ids of the pools that expired in a block, in order."""
