@@ -14,14 +14,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import yardstick
+from . import payments, peers_latency, peers_transfer, yardstick
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
+    "payments": payments.part,
+    "peers-latency": peers_latency.part,
+    "peers-transfer": peers_transfer.part,
 }
 """Name on the command line -> part, in the order in which they run."""
-GOALS: Final[Sequence[Goal]] = ()
+GOALS: Final[Sequence[Goal]] = (*payments.GOALS, *peers_latency.GOALS, *peers_transfer.GOALS)
 _ROUNDS: Final = 3
 
 

@@ -41,6 +41,28 @@ class StoreFailed(Exception):
     """The disk refused a write: nothing may be delivered any more. The argument says why."""
 
 
+class ChunkSet:
+    """Numbers of chunks, a bit for each."""
+
+    __slots__ = ("_bits",)
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._bits = bytearray()
+
+    def __contains__(self, index: int) -> bool:
+        """Tell whether a number is there."""
+        place = index >> 3
+        return place < len(self._bits) and bool(self._bits[place] >> (index & 7) & 1)
+
+    def add(self, index: int) -> None:
+        """Put a number in."""
+        place = index >> 3
+        if place >= len(self._bits):
+            self._bits.extend(bytes(place + 1 - len(self._bits)))
+        self._bits[place] |= 1 << (index & 7)
+
+
 @dataclass(slots=True)
 class _Batch:
     """What is written together, and who waits for it."""
@@ -67,6 +89,8 @@ class PaymentStore:
         self._writer = ThreadPoolExecutor(1, "payments")
         self._next = _Batch()
         self._writing: _Batch | None = None
+        self._paid: dict[bytes, ChunkSet] = {}
+        """Of the pools that were asked about: the chunks that were paid for, whether synced or not."""
 
     @classmethod
     def open(cls, path: Path, genesis_hash: bytes, target: bytes) -> PaymentStore:
@@ -90,20 +114,27 @@ class PaymentStore:
         entries: dict[bytes, bytes | None] = {_BOOK + book.cptx_hash: encode_book(book)}
         if paid_chunk is not None:
             entries[_chunk_key(book.cptx_hash, paid_chunk)] = b""
+            if book.cptx_hash in self._paid:
+                self._paid[book.cptx_hash].add(paid_chunk)
         await self._commit(entries)
 
     async def was_paid(self, cptx_hash: bytes, index: int) -> bool:
         """Tell whether a chunk was paid for in this pool; waits while that is being synced. Raises StoreFailed."""
+        paid = self._paid.get(cptx_hash)
+        if paid is None:
+            paid = self._paid[cptx_hash] = self._load_paid(cptx_hash)
+        if index not in paid:
+            return False
         key = _chunk_key(cptx_hash, index)
         if key in self._next.entries or (self._writing is not None and key in self._writing.entries):
             await self._commit({})
-        return self._store.get(key) is not None
+        return True
 
     async def forget(self, cptx_hash: bytes) -> None:
         """Delete a book and its chunks; raises StoreFailed."""
         await self._commit({})  # so that what is on its way is seen
-        start, stop = _chunk_key(cptx_hash, 0), _chunk_key(cptx_hash, (1 << 64) - 1)
-        keys = [key for key, _ in self._store.iterate(start, stop + b"\x00")]
+        self._paid.pop(cptx_hash, None)
+        keys = [*self._chunk_keys(cptx_hash)]
         for first in range(0, len(keys), _DELETED_AT_ONCE):
             await self._commit(dict.fromkeys(keys[first : first + _DELETED_AT_ONCE]))
         await self._commit({_BOOK + cptx_hash: None})
@@ -114,6 +145,19 @@ class PaymentStore:
             await self._commit({})
         self._writer.shutdown()
         self._store.close()
+
+    def _load_paid(self, cptx_hash: bytes) -> ChunkSet:
+        """Return the chunks that were paid for, also those that are being written. Raises StorageError."""
+        paid = ChunkSet()
+        on_their_way = [*self._next.entries, *(self._writing.entries if self._writing else ())]
+        prefix = _CHUNK + cptx_hash
+        for key in [*self._chunk_keys(cptx_hash), *(key for key in on_their_way if key.startswith(prefix))]:
+            paid.add(int.from_bytes(key[len(prefix) :], "big"))
+        return paid
+
+    def _chunk_keys(self, cptx_hash: bytes) -> Iterator[bytes]:
+        start, stop = _chunk_key(cptx_hash, 0), _chunk_key(cptx_hash, (1 << 64) - 1)
+        return (key for key, _ in self._store.iterate(start, stop + b"\x00"))
 
     async def _commit(self, entries: dict[bytes, bytes | None]) -> None:
         if self.failure is not None:

@@ -1,0 +1,88 @@
+"""Who signed a payment: what costs most of selling a chunk, and needs nothing of what the event loop owns.
+
+A payment that comes alone is looked at in place: a hop to a thread and back would cost about as much. Where several
+come at once, a thread of its own works through them in groups while the loop goes on with the rest: libsecp256k1 runs
+without the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from crypto.eip712 import Domain
+
+from .payment import BadPayment, Payment
+
+IN_PLACE_MAX: Final = 1
+GROUP_MAX: Final = 16
+"""So many at most before the loop hears of the first."""
+_Waiting = tuple[Payment, "asyncio.Future[bytes]"]
+
+
+class Signers:
+    """Recovers signers for one domain. Used by one event loop."""
+
+    def __init__(self, domain: Domain) -> None:
+        """Begin with nothing to do."""
+        self._domain = domain
+        self._thread = ThreadPoolExecutor(1, "signers")
+        self._waiting: list[_Waiting] = []
+        self._is_awaited = False
+        """Whether `_next` will be called."""
+
+    async def signer(self, payment: Payment) -> bytes:
+        """Return the address that signed; raises BadPayment."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[bytes] = loop.create_future()
+        self._waiting.append((payment, found))
+        if not self._is_awaited:
+            self._is_awaited = True
+            loop.call_soon(self._next)  # after everybody who asks in this round of the loop
+        return await found
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    def _next(self) -> None:
+        """Begin with the next group."""
+        group, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
+        self._is_awaited = len(group) > IN_PLACE_MAX
+        payments = [payment for payment, _ in group]
+        if self._is_awaited:
+            work = asyncio.get_running_loop().run_in_executor(self._thread, recover_all, payments, self._domain)
+            work.add_done_callback(lambda work: self._found(group, work.result()))
+        else:
+            _tell(group, recover_all(payments, self._domain))
+
+    def _found(self, group: Sequence[_Waiting], signers: Sequence[bytes | BadPayment]) -> None:
+        if self._waiting:
+            self._next()
+        else:
+            self._is_awaited = False
+        _tell(group, signers)
+
+
+def recover_all(payments: Sequence[Payment], domain: Domain) -> list[bytes | BadPayment]:
+    """Return for each payment who signed it, or why that cannot be told."""
+    return [_recover(payment, domain) for payment in payments]
+
+
+def _recover(payment: Payment, domain: Domain) -> bytes | BadPayment:
+    try:
+        return payment.signer(domain)
+    except BadPayment as error:
+        return error
+
+
+def _tell(group: Sequence[_Waiting], signers: Sequence[bytes | BadPayment]) -> None:
+    for (_, future), signer in zip(group, signers, strict=True):
+        if future.done():  # whoever asked went away
+            continue
+        if isinstance(signer, bytes):
+            future.set_result(signer)
+        else:
+            future.set_exception(signer)
