@@ -328,7 +328,7 @@ class Cacher:
         if payment == book.best:
             return book.pool.creator
         try:
-            return await self._signers.signer(payment)
+            return await self._signers.signer(payment, self._store.waiting)
         except BadPayment as error:
             raise Refused("BAD_PAYMENT", "a signature of the pool's creator", error) from error
 

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,6 +26,7 @@ from storage.leveldb import Settings, create, open_existing
 
 from .book import Book
 from .payment import PAYMENT_BYTES, Payment
+from .worker import Worker
 
 _IDENTITY: Final = b"i"
 _BOOK: Final = b"b"
@@ -86,7 +86,7 @@ class PaymentStore:
         self.failed = asyncio.Event()
         self._target = target
         self._store = store
-        self._writer = ThreadPoolExecutor(1, "payments")
+        self._writer = Worker("payments")
         self._next = _Batch()
         self._writing: _Batch | None = None
         self._paid: dict[bytes, ChunkSet] = {}
@@ -103,6 +103,11 @@ class PaymentStore:
         except StorageError:
             store.close()
             raise
+
+    @property
+    def waiting(self) -> int:
+        """How many writes are not on the disk yet."""
+        return len(self._next.waiters) + (len(self._writing.waiters) if self._writing else 0)
 
     def load(self) -> Iterator[Book]:
         """Yield every book as it was last saved; raises StorageError."""
@@ -143,7 +148,7 @@ class PaymentStore:
         """Write what is waiting and close."""
         with contextlib.suppress(StoreFailed):
             await self._commit({})
-        self._writer.shutdown()
+        self._writer.close()
         self._store.close()
 
     def _load_paid(self, cptx_hash: bytes) -> ChunkSet:
@@ -171,18 +176,16 @@ class PaymentStore:
 
     def _write_next(self) -> None:
         self._writing, self._next = self._next, _Batch()
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._writer, self._write, [*self._writing.entries.items()])
-        work.add_done_callback(self._written)
+        entries = [*self._writing.entries.items()]
+        self._writer.do(lambda: self._write(entries), self._written)
 
     def _write(self, entries: list[tuple[bytes, bytes | None]]) -> None:
         if entries:
             self._store.write(entries)
 
-    def _written(self, work: asyncio.Future[None]) -> None:
+    def _written(self, error: Exception | None) -> None:
         """Tell everyone who waited, and begin with what came meanwhile."""
         batch, self._writing = self._writing or _Batch(), None
-        error = asyncio.CancelledError() if work.cancelled() else work.exception()
         if error is not None:
             self.failure = f"the payments could not be written: {error}"
             self.failed.set()
