@@ -17,7 +17,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import anvil, expiry, fairness, growth, imports, latency, proofs, settlements, start, transfers, yardstick
+from . import (
+    anvil,
+    expiry,
+    fairness,
+    growth,
+    imports,
+    latency,
+    payments,
+    peers_latency,
+    peers_transfer,
+    proofs,
+    settlements,
+    start,
+    transfers,
+    yardstick,
+)
 from .checks import Wrong
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 from .processes import Strangers
@@ -36,6 +51,9 @@ PARTS: Final[Mapping[str, Part]] = {
     "growth": growth.part,
     "proofs": proofs.part,
     "start": start.part,
+    "payments": payments.part,
+    "peers-latency": peers_latency.part,
+    "peers-transfer": peers_transfer.part,
 }
 """Name on the command line -> part, in the order in which they run."""
 GOALS: Final[Sequence[Goal]] = (
@@ -48,6 +66,9 @@ GOALS: Final[Sequence[Goal]] = (
     *growth.GOALS,
     *proofs.GOALS,
     *start.GOALS,
+    *payments.GOALS,
+    *peers_latency.GOALS,
+    *peers_transfer.GOALS,
 )
 _ROUNDS: Final = 3
 _BUSY: Final = 0.06

@@ -1,134 +1,138 @@
 """How much paying costs: one file from three peers over loopback, with a payment for each chunk and without.
 
-    python -m benchmarks.peers_transfer --megabytes 200
-
-Without: three origins, each asked for every third chunk, verified and stored in the same way. With: three cachers on a
-real chain, whose payments are synced to disk before each chunk. Every server is a process of its own.
+Without: three origins, each asked for every third chunk, so many at a time as a viewer has on the way to one peer,
+verified and stored in the same way. With: three cachers on a real chain, whose payments are synced to disk before each
+chunk. Every server is a process of its own, and all have sent the file once before the clock starts. Both in turn, a
+few times a round.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
-import subprocess
-import sys
+import random
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from light.verify import Trust
-from peers.chain_link import ChainLink
-from peers.chunk_store import ChunkStore, OriginFiles, cut_path
+from peers.chunk_store import ChunkStore, cut_path
 from peers.manifest import CHUNK_BYTES_DEFAULT, Manifest
 from peers.origin_client import OriginClient
 from peers.transfer import open_session
 from peers.viewer import Viewer
-from poolchain.chain_client import read_facts
-from poolchain.devnet import devnet_keys
-from poolchain.rpc_client import RpcClient
-from poolchain.units import parse_tokens
+from poolchain.units import format_tokens
+from tests.functional.cacher_process import CacherProcess
+from tests.functional.node_process import NodeProcess
+from tests.functional.peer_commands import PeerCommand
 
+from .figures import Goal, Sample, Scale
+from .peer_stage import VIEWER, chain_link, stock
+
+PAID: Final = "file from three peers, paid chunk by chunk"
+UNPAID: Final = "file from three peers, without payments"
+GOALS: Final = (Goal(PAID, 0.75, UNPAID),)
 PEERS: Final = 3
+PRICE: Final = 10**11
+"""Of a chunk of 256 KiB; the cachers' firstAmount is twenty times that, so that several are on the way at once."""
+_UNDER_WAY: Final = 4
 _MEGABYTE: Final = 1_000_000
 
 
-@contextmanager
-def served(folder: Path, name: str, *arguments: str) -> Iterator[dict[str, Any]]:
-    """Run a command of poolchain that serves; give the object that it prints first."""
-    out = folder / f"{name}.out"
-    with out.open("wb") as writer, (folder / f"{name}.err").open("wb") as errors:
-        command = [sys.executable, "-m", "poolchain", *arguments, "--port", "0", "--json"]
-        # Our own commands.
-        process = subprocess.Popen(  # noqa: S603
-            command, stdout=writer, stderr=errors, stdin=subprocess.DEVNULL
-        )
-    try:
-        while b"\n" not in out.read_bytes():
-            time.sleep(0.05)
-            if process.poll() is not None:
-                raise RuntimeError((folder / f"{name}.err").read_text())
-        yield json.loads(out.read_text().splitlines()[0])
-    finally:
-        process.terminate()
-        process.wait(30)
+def part(scale: Scale) -> Iterator[Sample]:
+    """Measure both, in turn."""
+    megabytes, times = (24, 1) if scale.quick else (200, 4)
+    with ExitStack() as stack:
+        market = Market.open(scale.folder, scale.seed, megabytes, stack)
+        market.unpaid(), market.paid()  # what is done for the first time only
+        unpaid, paid = [], []
+        for _ in range(times):
+            unpaid.append(market.unpaid())
+            paid.append(market.paid())
+    yield Sample(UNPAID, "MB per second", statistics.median(unpaid))
+    yield Sample(PAID, "MB per second", statistics.median(paid))
 
 
-async def fetch_unpaid(folder: Path, manifest: Manifest, urls: list[str]) -> float:
-    """Return the seconds that it takes without payments."""
-    async with open_session() as session:
-        store = ChunkStore(folder / "unpaid", manifest)
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A file, who gives it and who sells it."""
 
-        async def pull(number: int, url: str) -> None:
-            origin = OriginClient(session, url)
-            for index in range(number, manifest.chunk_count, len(urls)):
-                store.put(index, await origin.chunk(manifest, index))
+    folder: Path
+    node: NodeProcess
+    manifest: Manifest
+    origins: Sequence[str]
+    sellers: Sequence[str]
 
-        start = time.perf_counter()
-        await asyncio.gather(*(pull(number, url) for number, url in enumerate(urls)))
-        seconds = time.perf_counter() - start
-        store.remove()
-    return seconds
-
-
-async def fetch_paid(folder: Path, rpc: str, resource_id: bytes, origin: str, peers: list[str]) -> float:
-    """Return the seconds from the first handshake to the last chunk."""
-    facts = read_facts(RpcClient(rpc).call("chain_status"))
-    link = ChainLink(rpc, Trust(facts.authority, facts.domain.genesis_hash), folder / "head.json")
-    await link.connect()
-    key = devnet_keys().accounts[0]
-    async with link.running(), Viewer(link, key, folder / "viewer") as viewer:
-        purchase = await viewer.open(resource_id, origin=origin, peers=peers)
-        await purchase.fund()
-        async with purchase.buying() as buying:
-            start = time.perf_counter()
-            buying.queue.want(purchase.store.missing())
-            await buying.all_here()
-            seconds = time.perf_counter() - start
-            progress = buying.progress()
-        shares = [peer.chunks for peer in progress.peers]
-        sys.stdout.write(f"paid shares {shares}, from the origin {progress.from_origin}\n")
-        purchase.store.remove()
-    return seconds
-
-
-def main() -> None:
-    """Measure both, a few times in turn."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--megabytes", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--price", default="0.0000001", help="tokens for a chunk; firstAmount is 0.000002")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        os.environ["POOLCHAIN_HOME"] = str(folder / "home")
+    @classmethod
+    def open(cls, folder: Path, seed: int, megabytes: int, stack: ExitStack) -> Market:
+        """Start everything."""
+        content = random.Random(seed).randbytes(megabytes * _MEGABYTE)
         film = folder / "film.bin"
-        film.write_bytes(os.urandom(chosen.megabytes * _MEGABYTE))
-        manifest = cut_path(film, chunk_bytes=CHUNK_BYTES_DEFAULT, price_per_chunk=parse_tokens(chosen.price))
-        rpc = stack.enter_context(served(folder, "node", "devnet", "--data-dir", str(folder / "devnet")))["rpc"]
-        publish = ("publish", str(film), "--price", chosen.price)
-        origins = [stack.enter_context(served(folder, f"o{number}", *publish))["url"] for number in range(PEERS)]
-        peers = []
+        film.write_bytes(content)
+        manifest = cut_path(film, chunk_bytes=CHUNK_BYTES_DEFAULT, price_per_chunk=PRICE)
+        node = stack.enter_context(NodeProcess(folder))
+        publish = ("publish", str(film), "--price", format_tokens(PRICE))
+        origins = [
+            stack.enter_context(PeerCommand(folder, f"origin-{number}", *publish)).url for number in range(PEERS)
+        ]
+        sellers = []
         for number in range(1, PEERS + 1):
-            data_dir = folder / f"cacher-{number}"
-            with ChunkStore(data_dir / "chunks" / manifest.resource_id.hex(), manifest) as store:
-                for index in range(manifest.chunk_count):
-                    store.put(index, OriginFiles(film, manifest).read(index))
-            sell = ("serve", "--price", chosen.price, "--from", f"devnet:{number}", "--rpc", rpc)
-            started = stack.enter_context(served(folder, f"c{number}", *sell, "--data-dir", str(data_dir)))
-            peers.append(started["url"])
-        for _ in range(chosen.rounds):
-            unpaid = asyncio.run(fetch_unpaid(folder, manifest, origins))
-            paid = asyncio.run(fetch_paid(folder, rpc, manifest.resource_id, origins[0], peers))
-            speeds = [manifest.size / seconds / _MEGABYTE for seconds in (unpaid, paid)]
-            sys.stdout.write(
-                f"without payments {speeds[0]:.0f} MB/s, with {speeds[1]:.0f} MB/s: {speeds[1] / speeds[0]:.2f}\n"
-            )
+            cacher = CacherProcess(folder, node.url, price=PRICE, account=f"devnet:{number}")
+            stock(cacher.data_dir / "chunks", manifest, content)
+            sellers.append(stack.enter_context(cacher).url)
+        return cls(folder, node, manifest, origins, sellers)
+
+    def unpaid(self) -> float:
+        """Return the speed without payments, in MB a second."""
+        return self.manifest.size / asyncio.run(self._fetch_unpaid()) / _MEGABYTE
+
+    def paid(self) -> float:
+        """Return the speed with a payment for each chunk, in MB a second."""
+        return self.manifest.size / asyncio.run(self._fetch_paid()) / _MEGABYTE
+
+    async def _fetch_unpaid(self) -> float:
+        store = ChunkStore(self.folder / "unpaid", self.manifest)
+
+        async def pull(origin: OriginClient, wanted: Iterator[int]) -> None:
+            for index in wanted:
+                store.put(index, await origin.chunk(self.manifest, index))
+
+        async with open_session() as session:
+            start = time.perf_counter()
+            pulls = []
+            for number, url in enumerate(self.origins):
+                wanted = iter(range(number, self.manifest.chunk_count, PEERS))
+                pulls += [pull(OriginClient(session, url), wanted) for _ in range(_UNDER_WAY)]
+            await asyncio.gather(*pulls)
+            seconds = time.perf_counter() - start
+        _finish(store)
+        return seconds
+
+    async def _fetch_paid(self) -> float:
+        link = chain_link(self.node, self.folder)
+        await link.connect()
+        # A viewer that remembers its pool would get what it has paid for again, for nothing.
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        async with link.running(), Viewer(link, VIEWER, folder) as viewer:
+            purchase = await viewer.open(self.manifest.resource_id, origin=self.origins[0], peers=self.sellers)
+            await purchase.fund()
+            async with purchase.buying() as buying:
+                start = time.perf_counter()
+                buying.queue.want(purchase.store.missing())
+                await buying.all_here()
+                seconds = time.perf_counter() - start
+                found = buying.progress()
+            if found.from_origin or found.spent < PRICE * self.manifest.chunk_count:
+                raise RuntimeError(f"not everything was bought: {found}")
+            _finish(purchase.store)
+        return seconds
 
 
-if __name__ == "__main__":
-    main()
+def _finish(store: ChunkStore) -> None:
+    """Remove what was fetched; raises RuntimeError unless all of it is there."""
+    if store.check() != store.manifest.chunk_count:
+        raise RuntimeError("chunks are missing")
+    store.remove()

@@ -7,7 +7,8 @@ is committed it is worth nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ledger.records import Pool, PoolStatus, Target
 
@@ -42,8 +43,7 @@ class Caps:
         return max(self.least, min(self.unsettled_max, pool.deposit * numerator // denominator))
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
+class Book(NamedTuple):
     """One (pool, target) as the target sees it. Changes make new books."""
 
     cptx_hash: bytes
@@ -141,7 +141,7 @@ class Book:
             raise Declined("DEPOSIT_DRAINED", f"at most {self.pool.remaining} above what was paid", due)
         if due > caps.limit(self.pool):
             raise Declined("CAP_REACHED", f"at most {caps.limit(self.pool)} unsettled", due)
-        return replace(self, best=payment)
+        return self._replace(best=payment)
 
     def witness(self, payment: Payment, signer: bytes) -> Book:
         """Keep a payment that was declined because less remains: it is worth what remains and a reward.
@@ -151,22 +151,22 @@ class Book:
         self._expect_ours(payment.promise, signer)
         if payment.promise.tgt_seq != self.next_seq or not self._overspends(payment):
             return self
-        return replace(self, evidence=payment)
+        return self._replace(evidence=payment)
 
     def deliver(self, price: int) -> Book:
         """Note that something of this price was handed out."""
-        return replace(self, delivered=self.delivered + price) if price else self
+        return self._replace(delivered=self.delivered + price) if price else self
 
     def begin_settlement(self, fee: int) -> Book:
         """Note that a Settlement is about to be signed: its tgtSeq is spent from now on."""
         payment = self.publishable
         if payment is None:
             raise ValueError("nothing to settle, or a settlement is under way")
-        return replace(self, settling=payment, settling_fee=fee)
+        return self._replace(settling=payment, settling_fee=fee)
 
     def raise_fee(self, fee: int) -> Book:
         """Offer more for the settlement under way: the same payment in another Settlement."""
-        return replace(self, settling_fee=max(fee, self.settling_fee))
+        return self._replace(settling_fee=max(fee, self.settling_fee))
 
     def follow(self, pool: Pool, record: Target, height: int) -> Book:
         """Go on to a newer committed state; an older one changes nothing."""
@@ -174,8 +174,7 @@ class Book:
             return self
         is_open = pool.status is PoolStatus.OPEN
         under_way = is_open and self.settling is not None and record.seq < self.settling.promise.tgt_seq
-        return replace(
-            self,
+        return self._replace(
             pool=pool,
             record=record,
             height=height,
@@ -232,8 +231,7 @@ class SettlePolicy:
         return next((reason for holds, reason in reasons if holds), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """What a decision to settle depends on besides the book."""
 
     height: int

@@ -87,6 +87,8 @@ class Buying:
         self._held = {index: target for target, indices in under_way.before.items() for index in indices}
         """Chunks that a peer was paid for before an interruption, and that nobody else is to be paid for meanwhile."""
         self._deals: dict[str, _Deal] = {}
+        self._spare: dict[str, Offer] = {}
+        """Peers that there was no place for: they take over when one is left."""
         self._tasks: asyncio.TaskGroup | None = None
         self._dealing: set[asyncio.Task[None]] = set()
         self._started = time.monotonic()
@@ -165,16 +167,18 @@ class Buying:
         )
 
     def add(self, offer: Offer) -> None:
-        """Begin to buy from a peer, unless it is known, too dear or has cheated, or there are enough."""
+        """Begin to buy from a peer, unless it is known, too dear or has cheated; later, where there are enough."""
         known = self._deals.get(offer.url)
-        at_work = sum(not deal.is_over for deal in self._deals.values())
-        if self._purse is None or self._tasks is None or known is not None or at_work >= self._settings.peers_max:
+        if self._purse is None or self._tasks is None or known is not None:
             return
         if offer.price > self._terms.price_max or offer.target == self._purse.key.address:
             return
         if any(deal.offer.target == offer.target for deal in self._deals.values()):
             return  # one address, one account: the book of a target is in one place
         if self._distrust.is_banned(offer.url, checksum_address(offer.target)):
+            return
+        if sum(not deal.is_over for deal in self._deals.values()) >= self._settings.peers_max:
+            self._spare[offer.url] = offer
             return
         deal = self._deals[offer.url] = _Deal(offer)
         self._dealing.add(task := self._tasks.create_task(self._deal(deal, self._purse)))
@@ -206,6 +210,9 @@ class Buying:
                 self._distrust.note(purse, offer.url, offer.target, verdict)
             self._let_go(offer.target)
             self.queue.wake()
+            spare, self._spare = self._spare, {}
+            for other in spare.values():
+                self.add(other)
 
     async def _work(self, deal: _Deal, seller: Seller, purse: Purse, number: int) -> None:
         """Buy one chunk after the other; raises Left."""

@@ -25,6 +25,7 @@ from storage.kv import StorageError
 from .book import Book, Caps, Declined, SettlePolicy
 from .chain_link import ChainLink, connect_patiently
 from .handshake import HandshakeRequest, Terms, Vantage, agreement, book_of, check, fresh_seconds, judge
+from .manifest import Manifest
 from .node_rpc import NodeAway, NodeRefused
 from .open_books import Account, Accounts
 from .payment import BadPayment, Payment
@@ -32,6 +33,7 @@ from .payment_store import PaymentStore, StoreFailed
 from .refused import Json, Refused
 from .settler import Settler
 from .shelf import Shelf
+from .signers import Signers
 from .till import charge, expect_ours, expect_sellable, read_payment, refuse
 from .transfer import NoAnswer, open_session
 
@@ -91,6 +93,7 @@ class Cacher:
         """At the end: whether all that was worth its fee was settled in time."""
         self._settings = settings
         self._store = store
+        self._signers = Signers(link.domain)
         self._terms = Terms(
             resource_id=b"",
             price_per_chunk=settings.price_per_chunk,
@@ -101,6 +104,8 @@ class Cacher:
             margin_blocks=settings.margin_blocks,
             block_interval=parameters.block_interval,
         )
+        self._terms_of: dict[bytes, tuple[Manifest, Terms]] = {}
+        """Resource -> the manifest that its terms were made of, and they."""
         no_cap = 1 << 128
         unsettled_max = no_cap if settings.unsettled_max is None else settings.unsettled_max
         self._caps = Caps(unsettled_max, settings.share_of_deposit, self._terms.first_amount)
@@ -143,6 +148,7 @@ class Cacher:
             shelf = Shelf(folder / "chunks", session, settings.origin_url, link.domain)
             stack.callback(shelf.close)
             cacher = cls(settings, link, store, shelf, key=key, on_change=on_change)
+            stack.callback(cacher._signers.close)
             await cacher._begin()
             async with cacher._selling():
                 yield cacher
@@ -250,7 +256,7 @@ class Cacher:
         terms = self._need_terms(resource_id)
         payment = read_payment(payment_header, terms)
         account = self._need_account(payment, terms)
-        signer = self._signer(payment, account.book)
+        signer = await self._signer(payment, account.book)
         if not self.shelf.has(resource_id, index):  # nothing is fetched for a payment that will not do
             await self._charge(account, payment, signer, terms, index=index)
         data = await self.shelf.chunk(resource_id, index)
@@ -317,12 +323,12 @@ class Cacher:
             self.settler.wake()
         raise refused
 
-    def _signer(self, payment: Payment, book: Book) -> bytes:
+    async def _signer(self, payment: Payment, book: Book) -> bytes:
         """Return who signed: known without arithmetic of a payment that the book has already."""
         if payment == book.best:
             return book.pool.creator
         try:
-            return payment.signer(self.link.domain)
+            return await self._signers.signer(payment, self._store.waiting)
         except BadPayment as error:
             raise Refused("BAD_PAYMENT", "a signature of the pool's creator", error) from error
 
@@ -381,10 +387,14 @@ class Cacher:
         manifest = self.shelf.find(resource_id)
         if manifest is None:
             return None
-        is_live = manifest.live is not None and not manifest.live.ended
-        return replace(
-            self._terms,
-            resource_id=resource_id,
-            chunk_count=manifest.chunk_count,
-            live_chunk_seconds=self._settings.live_chunk_seconds if is_live else None,
-        )
+        made_of, terms = self._terms_of.get(resource_id, (None, self._terms))
+        if made_of is not manifest:
+            is_live = manifest.live is not None and not manifest.live.ended
+            terms = replace(
+                self._terms,
+                resource_id=resource_id,
+                chunk_count=manifest.chunk_count,
+                live_chunk_seconds=self._settings.live_chunk_seconds if is_live else None,
+            )
+            self._terms_of[resource_id] = manifest, terms
+        return terms

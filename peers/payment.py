@@ -5,8 +5,7 @@ On the wire it is 193 bytes: the four words of ServicePayment and the creator's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, struct_hash
 from crypto.signature import SIGNATURE_BYTES, InvalidSignature, SigningKey, recover
@@ -18,7 +17,6 @@ from crypto.words import (
     decode_uint,
     encode_address,
     encode_uint,
-    split_words,
 )
 from txtypes.service_payment import PAYMENT
 
@@ -31,8 +29,7 @@ class BadPayment(Exception):
     """Bytes are not a payment, or its signature gives no key; the argument says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(NamedTuple):
     """What is promised: a total to one target over the life of a pool, in base units."""
 
     target: bytes
@@ -42,17 +39,14 @@ class Promise:
 
     def words(self) -> bytes:
         """Return the 128 bytes that are signed."""
-        return b"".join(
-            (encode_address(self.target), encode_uint(self.amount), self.cptx_hash, encode_uint(self.tgt_seq))
-        )
+        return encode_address(self.target) + encode_uint(self.amount) + self.cptx_hash + encode_uint(self.tgt_seq)
 
     def digest(self, domain: Domain) -> bytes:
         """Return the 32 bytes that the creator signs."""
         return domain.digest(struct_hash(_TYPE_HASH, self.words()))
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     """A promise with the creator's signature on it."""
 
     promise: Promise
@@ -72,13 +66,12 @@ class Payment:
         """Return the payment of 193 bytes; raises BadPayment. The signature is not looked at."""
         if len(data) != PAYMENT_BYTES:
             raise BadPayment(f"expected {PAYMENT_BYTES} bytes, given {len(data)}")
-        target, amount, cptx_hash, tgt_seq = split_words(data[:WORDS_BYTES])
         try:
             promise = Promise(
-                decode_address(target),
-                decode_uint(amount, AMOUNT_LIMIT),
-                cptx_hash,
-                decode_uint(tgt_seq, UINT64_LIMIT),
+                decode_address(data[:32]),
+                decode_uint(data[32:64], AMOUNT_LIMIT),
+                data[64:96],
+                decode_uint(data[96:128], UINT64_LIMIT),
             )
         except WordOutOfRange as error:
             raise BadPayment(f"a word is out of range: {error}") from error

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,6 +26,7 @@ from storage.leveldb import Settings, create, open_existing
 
 from .book import Book
 from .payment import PAYMENT_BYTES, Payment
+from .worker import Worker
 
 _IDENTITY: Final = b"i"
 _BOOK: Final = b"b"
@@ -39,6 +39,28 @@ _DELETED_AT_ONCE: Final = 10_000
 
 class StoreFailed(Exception):
     """The disk refused a write: nothing may be delivered any more. The argument says why."""
+
+
+class ChunkSet:
+    """Numbers of chunks, a bit for each."""
+
+    __slots__ = ("_bits",)
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._bits = bytearray()
+
+    def __contains__(self, index: int) -> bool:
+        """Tell whether a number is there."""
+        place = index >> 3
+        return place < len(self._bits) and bool(self._bits[place] >> (index & 7) & 1)
+
+    def add(self, index: int) -> None:
+        """Put a number in."""
+        place = index >> 3
+        if place >= len(self._bits):
+            self._bits.extend(bytes(place + 1 - len(self._bits)))
+        self._bits[place] |= 1 << (index & 7)
 
 
 @dataclass(slots=True)
@@ -64,9 +86,11 @@ class PaymentStore:
         self.failed = asyncio.Event()
         self._target = target
         self._store = store
-        self._writer = ThreadPoolExecutor(1, "payments")
+        self._writer = Worker("payments")
         self._next = _Batch()
         self._writing: _Batch | None = None
+        self._paid: dict[bytes, ChunkSet] = {}
+        """Of the pools that were asked about: the chunks that were paid for, whether synced or not."""
 
     @classmethod
     def open(cls, path: Path, genesis_hash: bytes, target: bytes) -> PaymentStore:
@@ -80,6 +104,11 @@ class PaymentStore:
             store.close()
             raise
 
+    @property
+    def waiting(self) -> int:
+        """How many writes are not on the disk yet."""
+        return len(self._next.waiters) + (len(self._writing.waiters) if self._writing else 0)
+
     def load(self) -> Iterator[Book]:
         """Yield every book as it was last saved; raises StorageError."""
         for key, value in self._store.iterate(_BOOK, _CHUNK):
@@ -90,20 +119,27 @@ class PaymentStore:
         entries: dict[bytes, bytes | None] = {_BOOK + book.cptx_hash: encode_book(book)}
         if paid_chunk is not None:
             entries[_chunk_key(book.cptx_hash, paid_chunk)] = b""
+            if book.cptx_hash in self._paid:
+                self._paid[book.cptx_hash].add(paid_chunk)
         await self._commit(entries)
 
     async def was_paid(self, cptx_hash: bytes, index: int) -> bool:
         """Tell whether a chunk was paid for in this pool; waits while that is being synced. Raises StoreFailed."""
+        paid = self._paid.get(cptx_hash)
+        if paid is None:
+            paid = self._paid[cptx_hash] = self._load_paid(cptx_hash)
+        if index not in paid:
+            return False
         key = _chunk_key(cptx_hash, index)
         if key in self._next.entries or (self._writing is not None and key in self._writing.entries):
             await self._commit({})
-        return self._store.get(key) is not None
+        return True
 
     async def forget(self, cptx_hash: bytes) -> None:
         """Delete a book and its chunks; raises StoreFailed."""
         await self._commit({})  # so that what is on its way is seen
-        start, stop = _chunk_key(cptx_hash, 0), _chunk_key(cptx_hash, (1 << 64) - 1)
-        keys = [key for key, _ in self._store.iterate(start, stop + b"\x00")]
+        self._paid.pop(cptx_hash, None)
+        keys = [*self._chunk_keys(cptx_hash)]
         for first in range(0, len(keys), _DELETED_AT_ONCE):
             await self._commit(dict.fromkeys(keys[first : first + _DELETED_AT_ONCE]))
         await self._commit({_BOOK + cptx_hash: None})
@@ -112,8 +148,21 @@ class PaymentStore:
         """Write what is waiting and close."""
         with contextlib.suppress(StoreFailed):
             await self._commit({})
-        self._writer.shutdown()
+        self._writer.close()
         self._store.close()
+
+    def _load_paid(self, cptx_hash: bytes) -> ChunkSet:
+        """Return the chunks that were paid for, also those that are being written. Raises StorageError."""
+        paid = ChunkSet()
+        on_their_way = [*self._next.entries, *(self._writing.entries if self._writing else ())]
+        prefix = _CHUNK + cptx_hash
+        for key in [*self._chunk_keys(cptx_hash), *(key for key in on_their_way if key.startswith(prefix))]:
+            paid.add(int.from_bytes(key[len(prefix) :], "big"))
+        return paid
+
+    def _chunk_keys(self, cptx_hash: bytes) -> Iterator[bytes]:
+        start, stop = _chunk_key(cptx_hash, 0), _chunk_key(cptx_hash, (1 << 64) - 1)
+        return (key for key, _ in self._store.iterate(start, stop + b"\x00"))
 
     async def _commit(self, entries: dict[bytes, bytes | None]) -> None:
         if self.failure is not None:
@@ -127,18 +176,16 @@ class PaymentStore:
 
     def _write_next(self) -> None:
         self._writing, self._next = self._next, _Batch()
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._writer, self._write, [*self._writing.entries.items()])
-        work.add_done_callback(self._written)
+        entries = [*self._writing.entries.items()]
+        self._writer.do(lambda: self._write(entries), self._written)
 
     def _write(self, entries: list[tuple[bytes, bytes | None]]) -> None:
         if entries:
             self._store.write(entries)
 
-    def _written(self, work: asyncio.Future[None]) -> None:
+    def _written(self, error: Exception | None) -> None:
         """Tell everyone who waited, and begin with what came meanwhile."""
         batch, self._writing = self._writing or _Batch(), None
-        error = asyncio.CancelledError() if work.cancelled() else work.exception()
         if error is not None:
             self.failure = f"the payments could not be written: {error}"
             self.failed.set()

@@ -63,8 +63,11 @@ class Settler:
 
     def wake_for(self, account: Account) -> None:
         """Have one book looked at if there is a reason to settle it: cheap, after each payment."""
+        book = account.book
+        if book.unsettled + account.price <= min(self.caps.limit(book.pool), book.pool.remaining):
+            return  # the other reasons do not come with a payment
         moment = Moment(self._link.height, account.price, 0.0, self._is_closing)
-        if self.policy.reason(account.book, self.caps, moment) is not None:
+        if self.policy.reason(book, self.caps, moment) is not None:
             self._wake.set()
 
     async def run(self) -> None:

@@ -147,7 +147,7 @@ class Arena:
             for book in store.load():
                 yield f"0x{book.cptx_hash.hex()}", book.best.promise.amount if book.best else 0
         finally:
-            store._writer.shutdown()
+            store._writer.close()
             store._store.close()
 
     def _held_by_neighbour(self, pool: str) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,7 +72,7 @@ def test_only_the_creators_payments_to_this_cacher_are_accepted() -> None:
 @pytest.mark.parametrize("status", [PoolStatus.EXPIRED, PoolStatus.SLASHED])
 def test_a_closed_pool_pays_nothing(status: PoolStatus) -> None:
     decline("POOL_CLOSED", book(status=status), pay(20))
-    decline("POOL_CLOSED", replace(taken(book(), 20), pool=POOL._replace(status=status)), pay(20))
+    decline("POOL_CLOSED", taken(book(), 20)._replace(pool=POOL._replace(status=status)), pay(20))
 
 
 # Caps
@@ -224,7 +222,7 @@ def test_a_promise_beyond_what_remains_is_worth_the_rest_and_the_reward() -> Non
 
 
 def test_the_reward_ends_where_the_collateral_does() -> None:
-    cheated = replace(taken(book(), 300), pool=POOL._replace(spent=1000, collateral=1001))
+    cheated = taken(book(), 300)._replace(pool=POOL._replace(spent=1000, collateral=1001))
     assert cheated.gain(5, 100) == 0
     assert POLICY.reason(cheated, CAPS, moment()) is None
 

@@ -288,7 +288,7 @@ def test_the_first_rule_that_is_broken_is_named() -> None:
         with pytest.raises(Refused) as caught:
             judge(wrong, 1, TERMS)
         assert caught.value.reason == reason
-        wrong = replace(wrong, pool=wrong.pool._replace(**repair))
+        wrong = wrong._replace(pool=wrong.pool._replace(**repair))
     judge(wrong, 1, TERMS)
 
 

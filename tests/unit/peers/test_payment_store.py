@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,7 @@ class SlowDisk(MemoryKeyValue):
 
 
 def named(number: int) -> Book:
-    return replace(taken(book(), 100), cptx_hash=number.to_bytes(32, "big"))
+    return taken(book(), 100)._replace(cptx_hash=number.to_bytes(32, "big"))
 
 
 def store_on(disk: MemoryKeyValue) -> PaymentStore:
@@ -66,8 +65,7 @@ def test_a_book_is_the_same_after_the_disk(
     kept: tuple[bool, bool, bool], height: int, amounts: tuple[int, int]
 ) -> None:
     payments = [pay(amount) if is_kept else None for amount, is_kept in zip((100, 90, 80), kept, strict=True)]
-    found = replace(
-        book(Target(3, 7)),
+    found = book(Target(3, 7))._replace(
         height=height,
         best=payments[0],
         settling=payments[1],
@@ -92,12 +90,12 @@ def test_what_was_saved_is_there_after_opening_again(tmp_path: Path) -> None:
         store = PaymentStore.open(tmp_path / "payments", GENESIS, SELLER.address)
         await store.save(named(1), 5)
         await store.save(named(2))
-        await store.save(replace(named(1), delivered=200), 6)
+        await store.save(named(1)._replace(delivered=200), 6)
         await store.close()
 
     async def read() -> None:
         store = PaymentStore.open(tmp_path / "payments", GENESIS, SELLER.address)
-        assert [*store.load()] == [replace(named(1), delivered=200), named(2)]
+        assert [*store.load()] == [named(1)._replace(delivered=200), named(2)]
         assert await store.was_paid(named(1).cptx_hash, 5)
         assert await store.was_paid(named(1).cptx_hash, 6)
         assert not await store.was_paid(named(1).cptx_hash, 7)
@@ -191,7 +189,7 @@ def test_of_one_book_only_the_newest_state_is_written() -> None:
         disk = SlowDisk()
         disk.gate.release(100)
         store = store_on(disk)
-        await asyncio.gather(*(store.save(replace(named(1), delivered=number)) for number in range(40)))
+        await asyncio.gather(*(store.save(named(1)._replace(delivered=number)) for number in range(40)))
         assert sum(disk.batches) == 3  # the identity, the first, the newest
         assert [found.delivered for found in store.load()] == [39]
         await store.close()
@@ -283,14 +281,13 @@ def test_those_who_wait_for_the_next_sync_are_told_too() -> None:
 _CHILD = """
 import asyncio, sys
 from pathlib import Path
-from dataclasses import replace
 from peers.payment_store import PaymentStore
 from tests.unit.peers.books import SELLER, book, pay
 
 async def one(store, number):
-    found = replace(book(), cptx_hash=number.to_bytes(32, "big"))
+    found = book()._replace(cptx_hash=number.to_bytes(32, "big"))
     for amount in range(1, 10**6):
-        found = replace(found, best=pay(amount, cptx_hash=found.cptx_hash), delivered=amount)
+        found = found._replace(best=pay(amount, cptx_hash=found.cptx_hash), delivered=amount)
         await store.save(found, amount)
         sys.stdout.write(f"{number} {amount}\\n")
         sys.stdout.flush()

@@ -172,8 +172,21 @@ def test_unknown_peers_are_not_paid_once_too_much_was_lost(tmp_path: Path) -> No
         crowd = [{"garbage": True}] * 6
         settings = Settings(reply_seconds=0.5, patience_seconds=1.0, tracker_seconds=0.2, peers_max=1)
         async with open_market(tmp_path, 100, cachers=crowd) as market:
-            await buy(market, tmp_path, settings)
+            await buy(market, tmp_path, settings, deposit=100 * PRICE)  # of which one price is the share
             assert sum(cacher.promised for cacher in market.cachers) == PRICE
+
+    run(work())
+
+
+def test_a_peer_that_there_was_no_place_for_takes_over_at_once(tmp_path: Path) -> None:
+    """The tracker is not asked again in time: nothing would come."""
+
+    async def work() -> None:
+        settings = Settings(tracker_seconds=60.0, peers_max=1, lost_share=(1, 1))
+        async with open_market(tmp_path, 20, cachers=[{"garbage": True}, {}]) as market:
+            report = await buy(market, tmp_path, settings)
+            assert report.from_origin == 0
+            assert sum(peer.chunks for peer in report.peers) == 20
 
     run(work())
 
