@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 
 from crypto.address import checksum_address
 from crypto.signature import SigningKey
+from poolchain import event_loop
 from poolchain.opening import OpenChain
 from poolchain.running import NodeSettings, run_node
 
@@ -25,7 +25,7 @@ def run_in_foreground(
     def started(host: str, port: int) -> None:
         announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
-    asyncio.run(run_node(opened, key, settings, started))
+    event_loop.run(run_node(opened, key, settings, started))
 
 
 def describe(url: str, opened: OpenChain) -> dict[str, Any]:
