@@ -66,11 +66,11 @@ vectors: venv-test ## make tests/vectors/*.json anew
 gate: venv-test $(ORACLES) ## attacks and searches too long for every day, with their figures
 	@$(RUN)/pytest -n $(workers) --dist load --max-worker-restart 0 -m gate -rP -o faulthandler_timeout=900 $(if $(k),-k "$(k)") $(ARGS)
 
-bench: venv ## measure the state tree at a million keys; ARGS="--help" for its options
-	@$(RUN)/python -m benchmarks.state_tree $(ARGS)
+bench: venv ## all benchmarks, beside what the processor allows and a peer; ARGS="--help" for parts
+	@$(RUN)/python -m benchmarks $(ARGS)
 
-bench-quick: venv ## the same in seconds, on a small state
-	@$(RUN)/python -m benchmarks.state_tree --keys 20000 --blocks 3 $(ARGS)
+bench-quick: venv ## the same in a small form: shows that it works, not how fast it is
+	@$(RUN)/python -m benchmarks --quick $(ARGS)
 
 docs: venv ## renew the generated parts of docs/rpc.md
 	@$(RUN)/python -m rpc.reference docs/rpc.md

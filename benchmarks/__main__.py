@@ -10,54 +10,102 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import yardstick
+from . import expiry, fairness, imports, latency, settlements, transfers, yardstick
+from .checks import Wrong
 from .figures import Goal, NotMeasured, Part, Scale, report, table
+from .processes import Strangers
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
+    "settlements": settlements.part,
+    "settlement-kinds": settlements.part_kinds,
+    "settlement-singles": settlements.part_singles,
+    "transfers": transfers.part,
+    "import": imports.part,
+    "latency": latency.part,
+    "fairness": fairness.part,
+    "expiry": expiry.part,
 }
 """Name on the command line -> part, in the order in which they run."""
-GOALS: Final[Sequence[Goal]] = ()
+GOALS: Final[Sequence[Goal]] = (
+    *settlements.GOALS,
+    *transfers.GOALS,
+    *imports.GOALS,
+    *latency.GOALS,
+    *fairness.GOALS,
+    *expiry.GOALS,
+)
 _ROUNDS: Final = 3
+_BUSY: Final = 0.06
+"""A share of the cores that makes figures worthless; what the kernel does by itself stays below half of it."""
 
 
-def main() -> None:
-    """Read the options, measure, print the table, write the JSON."""
+@dataclass(slots=True)
+class _Found:
+    """What a run has found so far."""
+
+    units: dict[str, str] = field(default_factory=dict)
+    rounds: list[dict[str, list[float]]] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Part -> why it could not measure something."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Part -> what was wrong."""
+    others: dict[str, list[float]] = field(default_factory=dict)
+    """Part -> in every round, the share of the cores that went to programs that are none of ours."""
+
+
+def main() -> int:
+    """Read the options, measure, print the table, write the JSON; return 1 if a part failed."""
     options = _options()
-    units: dict[str, str] = {}
-    rounds: list[dict[str, list[float]]] = []
-    missing: dict[str, str] = {}
+    found = _Found()
     started = time.monotonic()
     for number in range(options.rounds):
-        rounds.append({})
+        found.rounds.append({})
         for name in options.only or PARTS:
             _say(f"round {number + 1} of {options.rounds}, {time.monotonic() - started:.0f} s: {name}")
-            scale = Scale(quick=options.quick, seed=options.seed + number, folder=Path())
-            try:
-                _run(PARTS[name], scale, options.folder, units, rounds[-1])
-            except NotMeasured as reason:
-                missing[name] = str(reason)
-    lines = table(units, rounds, GOALS)
-    lines += [f"not measured: {name}: {reason}" for name, reason in missing.items()]
+            _run(name, Scale(quick=options.quick, seed=options.seed + number, folder=Path()), options.folder, found)
+    lines = [*table(found.units, found.rounds, GOALS), *_notes(found)]
     lines.append(f"seed {options.seed}, {options.rounds} rounds, {time.monotonic() - started:.0f} s")
     sys.stdout.write("\n".join(lines) + "\n")
     if options.json:
-        found = report(units, rounds, GOALS)
-        found |= {"notMeasured": missing, "seed": options.seed, "quick": options.quick}
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        document = report(found.units, found.rounds, GOALS) | {"notMeasured": found.missing, "failed": found.failed}
+        document |= {"others": found.others, "seed": options.seed, "quick": options.quick}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
+    return 1 if found.failed else 0
 
 
-def _run(part: Part, scale: Scale, parent: Path | None, units: dict[str, str], found: dict[str, list[float]]) -> None:
-    """Run a part in a folder of its own and keep its samples, also those from before a NotMeasured."""
-    with tempfile.TemporaryDirectory(prefix="poolchain-bench-", dir=parent) as folder:
-        for sample in part(Scale(quick=scale.quick, seed=scale.seed, folder=Path(folder))):
-            units[sample.name] = sample.unit
-            found.setdefault(sample.name, []).append(sample.value)
-            _say(f"    {sample.name}: {sample.value:,.3f} {sample.unit}")
+def _run(name: str, scale: Scale, parent: Path | None, found: _Found) -> None:
+    """Run a part in a folder of its own and keep its samples, also those from before it ended early."""
+    strangers = Strangers()
+    try:
+        with tempfile.TemporaryDirectory(prefix="poolchain-bench-", dir=parent) as folder:
+            for sample in PARTS[name](replace(scale, folder=Path(folder))):
+                found.units[sample.name] = sample.unit
+                found.rounds[-1].setdefault(sample.name, []).append(sample.value)
+                _say(f"    {sample.name}: {sample.value:,.3f} {sample.unit}")
+    except NotMeasured as reason:
+        found.missing[name] = str(reason)
+    except (Wrong, OSError, RuntimeError) as error:
+        traceback.print_exc()
+        found.failed[name] = str(error)
+    found.others.setdefault(name, []).append(strangers.share())
+
+
+def _notes(found: _Found) -> list[str]:
+    """Return the lines below the table: what is missing, what was wrong, what was measured on a busy machine."""
+    lines = [f"not measured: {name}: {reason}" for name, reason in found.missing.items()]
+    lines += [f"FAILED: {name}: {error}" for name, error in found.failed.items()]
+    for name, shares in found.others.items():
+        if max(shares) > _BUSY:
+            each = ", ".join(f"{share:.0%}" for share in shares)
+            lines.append(f"BUSY: beside {name}, other programs had {each} of the cores: do not quote it")
+    return lines
 
 
 def _options() -> Any:
@@ -79,4 +127,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

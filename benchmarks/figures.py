@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 
 class Sample(NamedTuple):
@@ -56,7 +56,6 @@ class NotMeasured(Exception):
 
 Rounds = Sequence[Mapping[str, Sequence[float]]]
 """For every round the values by name."""
-_NAME_COLUMNS: Final = 62
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
@@ -79,13 +78,20 @@ def ratios(name: str, reference: str, rounds: Rounds) -> list[float]:
     ]
 
 
+class _Row(NamedTuple):
+    label: str
+    values: Sequence[float]
+    remark: str = ""
+
+
 def table(units: Mapping[str, str], rounds: Rounds, goals: Sequence[Goal]) -> list[str]:
     """Return the lines of the report: every name with its spread, then what was asked of it."""
-    lines = [f"{'':{_NAME_COLUMNS}}{'min':>12}{'median':>12}{'max':>12}"]
+    rows = []
     for name, unit in units.items():
-        lines.append(_line(f"{name}, {unit}", values_of(name, rounds)))
-        lines += [_goal_line(goal, rounds) for goal in goals if goal.name == name]
-    return lines
+        rows.append(_Row(f"{name}, {unit}", values_of(name, rounds)))
+        rows += [_goal_row(goal, rounds) for goal in goals if goal.name == name]
+    width = max((len(row.label) for row in rows), default=0)
+    return [f"{'':{width}}{'min':>12}{'median':>12}{'max':>12}", *(_line(row, width) for row in rows)]
 
 
 def report(units: Mapping[str, str], rounds: Rounds, goals: Sequence[Goal]) -> dict[str, Any]:
@@ -118,18 +124,17 @@ def _is_met(goal: Goal, values: Sequence[float]) -> bool | None:
     return middle <= goal.bound if goal.at_most else middle >= goal.bound
 
 
-def _goal_line(goal: Goal, rounds: Rounds) -> str:
+def _goal_row(goal: Goal, rounds: Rounds) -> _Row:
     values = _measured(goal, rounds)
     asked = f"{'at most' if goal.at_most else 'at least'} {goal.bound:g}"
     label = f"    goal: {asked} of {goal.reference}" if goal.reference else f"    goal: {asked}"
     words = {None: "not measured", True: "met", False: "MISSED"}
-    return (_line(label, values) if values else f"{label:{_NAME_COLUMNS}}") + f"  {words[_is_met(goal, values)]}"
+    return _Row(label, values, words[_is_met(goal, values)])
 
 
-def _line(label: str, values: Sequence[float]) -> str:
-    if not values:
-        return f"{label:{_NAME_COLUMNS}}"
-    return f"{label:{_NAME_COLUMNS}}" + "".join(f"{_number(value):>12}" for value in spread(values))
+def _line(row: _Row, width: int) -> str:
+    numbers = "".join(f"{_number(value):>12}" for value in spread(row.values)) if row.values else ""
+    return f"{row.label:{width}}{numbers}  {row.remark}".rstrip()
 
 
 def _number(value: float) -> str:

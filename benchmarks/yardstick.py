@@ -1,6 +1,7 @@
 """The yardstick: how many signers libsecp256k1 recovers in a second, through coincurve, on one core and on all.
 
-A settlement has two signatures, so half of what all cores recover is the limit L of settlements a second.
+A settlement has two signatures, so half of what all cores recover is the limit L of settlements a second. It is the
+best of several windows: whatever else runs meanwhile only takes away from it, and a limit that is too low flatters.
 """
 
 from __future__ import annotations
@@ -19,25 +20,26 @@ from .figures import Sample, Scale
 ONE_CORE: Final = "recoveries on one core"
 ALL_CORES: Final = "recoveries on all cores"
 LIMIT: Final = "L, half of the recoveries on all cores"
-_SECONDS: Final = 2.0
-_SECONDS_QUICK: Final = 0.3
+_WINDOWS: Final = 4
+_SECONDS: Final = 0.8
+_SECONDS_QUICK: Final = 0.2
 
 
 def part(scale: Scale) -> Iterator[Sample]:
     """Measure this round's recoveries."""
     seconds = _SECONDS_QUICK if scale.quick else _SECONDS
-    yield Sample(ONE_CORE, "per second", recoveries(seconds))
+    yield Sample(ONE_CORE, "per second", max(recoveries(seconds) for _ in range(_WINDOWS)))
     rate = recoveries_on_all_cores(seconds)
     yield Sample(ALL_CORES, "per second", rate)
     yield Sample(LIMIT, "settlements per second", rate / 2)
 
 
 def recoveries_on_all_cores(seconds: float) -> float:
-    """Return the recoveries a second of one process for every core, at the same time."""
+    """Return the recoveries a second of one process for every core, at the same time, in the best window."""
     cores = os.cpu_count() or 1
     with ProcessPoolExecutor(cores) as pool:
         list(pool.map(recoveries, [0.01] * cores))  # all are started
-        return sum(pool.map(recoveries, [seconds] * cores))
+        return max(sum(pool.map(recoveries, [seconds] * cores)) for _ in range(_WINDOWS))
 
 
 def recoveries(seconds: float) -> float:

@@ -8,19 +8,27 @@ of that height never is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from crypto.signature import SigningKey
+from ledger.errors import Refusal
 from ledger.executed import ExecutedBlock
 from ledger.transaction import AnyTransaction
 
-from .chain import Built, Chain
+from .chain import Built, Chain, Prepared
 from .ports import SigningRecord
 from .recovery import record_blocks
 from .seal import make_seal
 
 GROUP_MAX: Final = 500
 """Empty blocks that share one record and one batch."""
+
+
+class Begun(NamedTuple):
+    """A block that is executed and not yet recorded, and the candidates that could not be in it."""
+
+    prepared: Prepared
+    skipped: tuple[tuple[AnyTransaction, Refusal], ...]
 
 
 class Authority:
@@ -38,9 +46,20 @@ class Authority:
 
     def produce(self, candidates: Iterable[AnyTransaction], timestamp: int) -> Built:
         """Make, seal and commit one block of the candidates; `timestamp` in Unix seconds."""
+        begun = self.begin(candidates, timestamp)
+        return Built(self.finish(begun.prepared)[-1], begun.skipped)
+
+    def begin(self, candidates: Iterable[AnyTransaction], timestamp: int) -> Begun:
+        """Execute one block of the candidates and work out all that it writes; nothing is written or signed yet."""
         built = self.chain.build(self.chain.tip, candidates, timestamp)
-        sealed = self._commit([built.executed])
-        return Built(sealed[-1], built.skipped)
+        return Begun(self.chain.prepare([built.executed]), built.skipped)
+
+    def finish(self, prepared: Prepared) -> Sequence[ExecutedBlock]:
+        """Record, seal, commit, in this order: all that waits for the disk. Returns the blocks, sealed."""
+        record_blocks(self._record, [executed.block for executed in prepared.blocks])
+        sealed = [executed.sealed(self.seal(executed.tip.hash)) for executed in prepared.blocks]
+        self.chain.commit(prepared, [executed.block for executed in sealed])
+        return sealed
 
     def produce_empty(self, count: int, timestamp: int) -> Sequence[ExecutedBlock]:
         """Make up to `count` blocks without transactions in one group; return those made, at least one.
@@ -55,14 +74,7 @@ class Authority:
             tip = executed.tip
             if executed.result.changes:
                 break
-        return self._commit(group)
-
-    def _commit(self, group: Sequence[ExecutedBlock]) -> Sequence[ExecutedBlock]:
-        """Record, seal, commit: in this order."""
-        record_blocks(self._record, [executed.block for executed in group])
-        sealed = [executed.sealed(self.seal(executed.tip.hash)) for executed in group]
-        self.chain.commit(sealed)
-        return sealed
+        return self.finish(self.chain.prepare(group))
 
     def seal(self, block_hash: bytes) -> bytes:
         """Return the seal of a block that is in the signing record."""

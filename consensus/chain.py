@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain
 from crypto.merkle import hash_leaf, root
@@ -18,12 +19,13 @@ from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.header import Header
 from ledger.records import tree_key
-from ledger.state import StateReader
 from ledger.state_tree import StateTree, TreeUpdate
 from ledger.transaction import AnyTransaction
-from ledger.transition import BlockExecution, BlockResult, apply_block
+from ledger.transition import NO_ROOM, BlockExecution, BlockResult, apply_block
 
-from .ports import ChainStore
+from .head_state import HeadState
+from .ports import ChainStore, Write
+from .recent import Recent
 from .seal import check_seal
 
 Decode = Callable[[Sequence[bytes]], Sequence[AnyTransaction]]
@@ -38,6 +40,17 @@ class Built:
     skipped: tuple[tuple[AnyTransaction, Refusal], ...]
 
 
+PAGE_CACHE_BYTES: Final = 32 << 20
+"""For leaf pages that were written lately."""
+
+
+class Prepared(NamedTuple):
+    """Blocks that follow the head, and what writes them when they are sealed."""
+
+    blocks: Sequence[ExecutedBlock]
+    write: Write
+
+
 class Chain:
     """One chain, at its head. Not thread-safe: one writer owns it."""
 
@@ -47,12 +60,10 @@ class Chain:
         self.genesis = genesis
         self.domain = domain
         self.tip: Tip = store.tip()
-        self._tree = StateTree(store.read_page, self.tip.header.state_root, tree_cache_bytes)
-
-    @property
-    def state(self) -> StateReader:
-        """The state after the head."""
-        return self._store.state()
+        self.state = HeadState(store.state())
+        """The state after the head, from the next block on or from `state.advance()` on."""
+        self._pages = Recent(PAGE_CACHE_BYTES)
+        self._tree = StateTree(self._page, self.tip.header.state_root, tree_cache_bytes)
 
     def build(self, parent: Tip, candidates: Iterable[AnyTransaction], timestamp: int) -> Built:
         """Make the block after `parent` from the candidates, in their order, leaving out what breaks a rule.
@@ -60,15 +71,16 @@ class Chain:
         `parent` is the head, or a block that was built on the head and changed no state. `timestamp` is in Unix
         seconds; the parent's is used when that is later.
         """
+        self.state.advance()
         execution = BlockExecution(self.state, parent.header.height + 1, self.genesis)
         included: list[AnyTransaction] = []
         skipped: list[tuple[AnyTransaction, Refusal]] = []
         for transaction in candidates:
-            if not execution.has_room(transaction):
-                break
             try:
                 execution.apply(transaction)
             except Refusal as refusal:
+                if refusal.reason == NO_ROOM:
+                    break
                 skipped.append((transaction, refusal))
             else:
                 included.append(transaction)
@@ -81,6 +93,7 @@ class Chain:
     def check(self, parent: Tip, block: Block, decode: Decode) -> ExecutedBlock:
         """Execute a block that claims to follow `parent`, whatever its seal; raises InvalidBlock."""
         self._check_links(parent, block)
+        self.state.advance()
         try:
             transactions = decode(block.transactions)
         except Refusal as refusal:
@@ -99,17 +112,31 @@ class Chain:
         check_seal(block.seal, block.header.hash(), self.genesis.authority, self.domain)
         return self.check(parent, block, decode)
 
-    def commit(self, blocks: Sequence[ExecutedBlock]) -> None:
-        """Write sealed blocks that follow the head, then move the head.
+    def prepare(self, blocks: Sequence[ExecutedBlock]) -> Prepared:
+        """Work out what `commit` writes; changes nothing, and does not need the seals.
 
-        Raises InvariantViolation, with nothing written, unless they follow it one by one and only the last of them
-        changes state: each was executed on the state after the head.
+        Raises InvariantViolation unless the blocks follow the head one by one and only the last of them changes state:
+        each was executed on the state after the head.
         """
         _expect_group(self.tip, blocks)
-        self._store.commit(blocks)
-        last = blocks[-1]
+        return Prepared(blocks, self._store.prepare(blocks))
+
+    def commit(self, prepared: Prepared, sealed: Sequence[Block]) -> None:
+        """Write the prepared blocks, which are sealed now, then move the head."""
+        prepared.write(sealed)
+        last = prepared.blocks[-1]
         self._tree.adopt(last.tree)
+        self._pages.keep_all(last.tree.pages)
+        self.state.stage(self._store.state(), last.result.changes)
         self.tip = last.tip
+
+    def _page(self, key: bytes) -> bytes | None:
+        """Return a page of the state tree after the head."""
+        try:
+            return self._pages.find(key)
+        except KeyError:
+            # Not kept: most pages that are only read are changed by the same block, and kept then.
+            return self._store.read_page(key)
 
     def _next_header(
         self,

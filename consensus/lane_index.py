@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable
 from typing import TypeVar
 
 from ledger.transaction import Lane
@@ -11,7 +11,10 @@ K = TypeVar("K", bound=Hashable)
 
 
 class LaneIndex:
-    """The lanes that are in use, by the state keys they watch and by the height at which a pool of theirs is over."""
+    """The lanes that are in use, by the state keys they watch and by the height at which a pool of theirs is over.
+
+    A lane's own key is not kept here: where that is a state key, whoever has the lanes finds it there.
+    """
 
     __slots__ = ("_by_expiry", "_expiries", "_watchers")
 
@@ -28,12 +31,18 @@ class LaneIndex:
     def add(self, lane: Lane) -> None:
         """Take a lane in use."""
         for key in lane.watches:
-            self._watchers.setdefault(key, set()).add(lane.key)
+            if key == lane.key:
+                continue
+            if key in self._watchers:
+                self._watchers[key].add(lane.key)
+            else:
+                self._watchers[key] = {lane.key}
 
     def discard(self, lane: Lane) -> None:
         """Forget a lane."""
         for key in lane.watches:
-            _discard(self._watchers, key, lane.key)
+            if key != lane.key:
+                _discard(self._watchers, key, lane.key)
         self.expect(lane, None)
 
     def expect(self, lane: Lane, expiry: int | None) -> None:
@@ -54,17 +63,24 @@ class LaneIndex:
         return expiry is not None and expiry <= height
 
     def watching(self, key: bytes) -> list[bytes]:
-        """Return the keys of the lanes that watch a state key, in order."""
+        """Return the keys of the other lanes that watch a state key, in order."""
         return sorted(self._watchers.get(key, ()))
 
-    def concerned(self, changed: Iterable[bytes], height: int) -> list[bytes]:
-        """Return the keys, in order, of the lanes that watch a changed record or whose pool is over at `height`."""
+    def concerned(self, lane_keys: Container[bytes], changed: Iterable[bytes], height: int) -> list[bytes]:
+        """Return the keys, in order, of the lanes that watch a changed record or whose pool is over at `height`.
+
+        `lane_keys` are those of all lanes in use.
+        """
         found: set[bytes] = set()
+        watchers = self._watchers
         for key in changed:
-            found.update(self._watchers.get(key, ()))
-        for expiry, lane_keys in self._by_expiry.items():
+            if key in lane_keys:
+                found.add(key)
+            if key in watchers:
+                found.update(watchers[key])
+        for expiry, ending in self._by_expiry.items():
             if expiry <= height:
-                found |= lane_keys
+                found |= ending
         return sorted(found)
 
 

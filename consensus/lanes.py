@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ledger.errors import Refusal
-from ledger.records import Pool, pool_key
+from ledger.errors import InvariantViolation, Refusal
+from ledger.records import Pool, expiry_in, pool_key
 from ledger.state import State, StateReader
 from ledger.transaction import AnyTransaction, Context, Lane
 
@@ -30,6 +30,10 @@ class Queue:
     lane: Lane
     """That of the transaction with which the queue began."""
     entries: list[Pending] = field(default_factory=list)
+    base: tuple[bytes | None, ...] = ()
+    """The records under the watched keys that the entries were judged over."""
+    is_stale: bool = False
+    """Whether these have changed since, in a way that changes none of the receipts."""
 
     def index_of(self, position: int) -> int | None:
         """Return the index of the entry with this position, if there is one."""
@@ -89,6 +93,8 @@ class Lanes:
         """Judge a transaction in its place, or behind all others of its lane; raises Refusal. Changes nothing."""
         lane = transaction.kind.lane(transaction)
         queue = self._queues.get(lane.key)
+        if queue is not None and queue.is_stale:
+            self._refresh(queue)
         scratch = self._scratch(lane, queue.before(lane.position) if queue else None)
         return judged(transaction, lane, arrival, scratch, self.context)
 
@@ -104,6 +110,8 @@ class Lanes:
     def remove(self, old: Pending, refusal: Refusal, successor: Pending | None = None) -> list[Dropped]:
         """Take a transaction out, or put another in its place, and drop what can no longer follow it."""
         queue = self._queues[old.lane.key]
+        if queue.is_stale:
+            self._refresh(queue)
         behind = self._take(queue, old.lane.position - queue.entries[0].lane.position)[1:]
         if successor is not None:
             self._push(queue, successor)
@@ -117,9 +125,11 @@ class Lanes:
         """Go on to a newer head, at which the transactions `committed` are in a block; return what breaks a rule."""
         self._state, self.context = state, context
         # Senders come before the settlements of their pools: "a" before "t".
-        queues = [self._queues[lane_key] for lane_key in self._index.concerned(changed, context.height)]
+        queues = [
+            self._queues[lane_key] for lane_key in self._index.concerned(self._queues.keys(), changed, context.height)
+        ]
         # All are emptied before the first is judged: a double spend of the former state says nothing about this one.
-        waiting = [(queue, self._take(queue, 0)) for queue in queues if not self._advance(queue, committed)]
+        waiting = [(queue, self._take(queue, 0)) for queue in queues if not self._stays(queue, committed)]
         drops: list[Dropped] = []
         for queue, entries in waiting:
             drops += self._judge_again(queue, [entry for entry in entries if entry.hash not in committed])
@@ -148,31 +158,50 @@ class Lanes:
         """Return a scratch state behind an entry, or the one that a lane begins on: with the pending pools it needs."""
         if previous is not None:
             return State(WithPending(self._state, dict(zip(previous.lane.watches, previous.after, strict=True))))
-        creations = filter(None, map(self.by_hash.get, lane.pools))
-        records = {
-            pool_key(creation.hash): _created_at(creation.pool, self.context.height)
-            for creation in creations
-            if creation.pool is not None
-        }
-        return State(WithPending(self._state, records) if records else self._state)
+        creations = [creation for creation in map(self.by_hash.get, lane.pools) if creation and creation.pool]
+        if not creations:
+            return State(self._state)
+        return State(WithPending(self._state, dict(map(self._creation, creations))))
 
-    def _advance(self, queue: Queue, committed: Collection[bytes]) -> bool:
-        """Take the committed transactions off the front of a lane, if they did exactly what was foreseen.
+    def _creation(self, creation: Pending) -> tuple[bytes, bytes]:
+        """Return state key and record of a pending pool, as the next block would write it."""
+        return pool_key(creation.hash), _created_at(creation.pool or b"", self.context.height)
 
-        Then all behind them was judged on the state that is the head's now. Returns False, with nothing changed, where
-        they did not, or where the height calls for a new judgement.
+    def _stays(self, queue: Queue, committed: Collection[bytes]) -> bool:
+        """Take the committed transactions off the front of a lane, if what is behind them needs no new judgement.
+
+        It needs none where there is nothing behind, where the committed ones did exactly what was foreseen, or where
+        none is committed and the kind says that the lane stands. Returns False, with nothing changed, otherwise.
         """
         entries = queue.entries
         count = next((at for at, entry in enumerate(entries) if entry.hash not in committed), len(entries))
-        if not count or self._index.is_over(queue.lane, self.context.height):
-            return False
-        last = entries[count - 1]
-        if any(self._state.get(key) != record for key, record in zip(last.lane.watches, last.after, strict=True)):
-            return False
+        if count < len(entries):
+            if self._index.is_over(queue.lane, self.context.height):
+                return False
+            now = self._records(queue.lane)
+            if count:
+                if now != entries[count - 1].after:
+                    return False
+                queue.base = now
+            elif entries[0].transaction.kind.stands([entry.receipt for entry in entries], queue.base, now):
+                queue.is_stale = True
+                return True
+            else:
+                return False
         self._forget(entries[:count])
         del entries[:count]
         self._close_if_empty(queue)
         return True
+
+    def _records(self, lane: Lane) -> tuple[bytes | None, ...]:
+        """Return the head's records under the keys that a lane watches."""
+        return tuple(map(self._state.get, lane.watches))
+
+    def _refresh(self, queue: Queue) -> None:
+        """Judge the entries of a lane that stands over the records that there are now: the receipts stay the same."""
+        entries = self._take(queue, 0)
+        if drops := self._judge_again(queue, entries):
+            raise InvariantViolation(f"a lane that stands has lost {len(drops)} transactions")
 
     def _judge_again(self, queue: Queue, entries: Iterable[Pending]) -> list[Dropped]:
         """Judge transactions behind those that a lane has; return those that break a rule now."""
@@ -224,6 +253,7 @@ class Lanes:
         if pending.is_double_spend:
             self._double_spends[pending.receipt.cptx_hash] = pending
         if len(queue.entries) == 1:
+            queue.base, queue.is_stale = pending.before, False
             self._index.expect(queue.lane, _first_expiry(pending))
 
     def _take(self, queue: Queue, index: int) -> list[Pending]:
@@ -253,6 +283,8 @@ def _created_at(record: bytes, height: int) -> bytes:
 
 def _first_expiry(pending: Pending) -> int | None:
     """Return the lowest expiresAt of the pools that a transaction draws on."""
-    records = dict(zip(pending.lane.watches, pending.after, strict=True))
-    pools = (records[pool_key(cptx_hash)] for cptx_hash in pending.lane.pools)
-    return min((Pool.decode(pool).expires_at for pool in pools if pool is not None), default=None)
+    lane = pending.lane
+    if not lane.pools:
+        return None
+    records = zip(lane.watches, pending.after, strict=True)
+    return min([expiry_in(record) for key, record in records if key[:1] == b"p" and record], default=None)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ledger.errors import Refusal
 from ledger.receipt import Outcome, Receipt
-from ledger.records import ABSENT_TARGET, pool_key
+from ledger.records import pool_key
 from ledger.state import State, StateReader
 from ledger.transaction import AnyTransaction, Context, Lane
 from ledger.transition import apply_transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """One transaction that waits for a block."""
 
     transaction: AnyTransaction
@@ -28,8 +28,10 @@ class Pending:
     """A running number: the younger of two has the larger one."""
     receipt: Receipt
     """What it would do in the next block, as judged when it came or after the last block that concerned it."""
+    before: tuple[bytes | None, ...]
+    """The records under the lane's watched keys, in their order, that the judgement began with."""
     after: tuple[bytes | None, ...]
-    """The records under the lane's watched keys, in their order, with this transaction applied."""
+    """The same, with this transaction applied."""
     pool: bytes | None
     """The record of the pool that it would create."""
 
@@ -79,19 +81,7 @@ class WithPending:
 def judged(transaction: AnyTransaction, lane: Lane, arrival: int, scratch: State, context: Context) -> Pending:
     """Apply a transaction to `scratch`; raises Refusal with the rule that it breaks, and changes nothing then."""
     receipt = apply_transaction(scratch, transaction, context)
-    after = tuple([_record(scratch, key) for key in lane.watches])
-    pool = _record(scratch, pool_key(transaction.hash)) if receipt.outcome is Outcome.CREATED else None
-    return Pending(transaction, lane, arrival, receipt, after, pool)
-
-
-def _record(state: State, key: bytes) -> bytes | None:
-    """Return the encoded record under the state key of an account, a pool or a target."""
-    match key[:1]:
-        case b"a":
-            return state.account(key[1:]).encode()
-        case b"p":
-            pool = state.pool(key[1:])
-            return pool.encode() if pool else None
-        case _:
-            target = state.target(key[1:33], key[33:])
-            return target.encode() if target != ABSENT_TARGET else None
+    before = tuple([scratch.original(key) for key in lane.watches])
+    after = tuple([scratch.encoded(key) for key in lane.watches])
+    pool = scratch.encoded(pool_key(transaction.hash)) if receipt.outcome is Outcome.CREATED else None
+    return Pending(transaction, lane, arrival, receipt, before, after, pool)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ledger.block import Block
 from ledger.executed import ExecutedBlock, Tip
 from ledger.state import StateReader
+
+Write = Callable[[Sequence[Block]], None]
+"""Writes blocks that were prepared, now sealed: all or none. Returns when they would survive a power cut."""
 
 
 class ChainStore(Protocol):
@@ -21,8 +25,8 @@ class ChainStore(Protocol):
     def read_page(self, key: bytes) -> bytes | None:
         """Return a page of the state tree after the head."""
 
-    def commit(self, blocks: Sequence[ExecutedBlock]) -> None:
-        """Write sealed blocks that follow the head, all or none, and return when they would survive a power cut."""
+    def prepare(self, blocks: Sequence[ExecutedBlock]) -> Write:
+        """Work out what is to be written for blocks that follow the head, whatever their seals; changes nothing."""
 
 
 class SigningRecord(Protocol):

@@ -34,8 +34,9 @@ def record_blocks(record: SigningRecord, blocks: Sequence[Block]) -> None:
 def import_block(chain: Chain, record: SigningRecord, block: Block, decode: Decode) -> ExecutedBlock:
     """Check a sealed block made elsewhere and make it the head; raises InvalidBlock and changes nothing then."""
     executed = chain.check_sealed(chain.tip, block, decode)
+    prepared = chain.prepare([executed])
     record_blocks(record, [block])
-    chain.commit([executed])
+    chain.commit(prepared, [block])
     return executed
 
 
@@ -55,7 +56,8 @@ def recover(chain: Chain, record: SigningRecord, decode: Decode, seal: Seal | No
     if seal is None and any(block.seal is None for block in missing):
         raise RecordConflict("a block was signed and not committed: start the node with its key, which finishes it")
     if missing:
-        chain.commit(_execute(chain, missing, decode, seal))
+        executed = _execute(chain, missing, decode, seal)
+        chain.commit(chain.prepare(executed), [found.block for found in executed])
     return len(missing)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from crypto.hashing import ZERO_HASH
 from crypto.words import AMOUNT_LIMIT, WORD_BYTES, decode_uint, encode_uint, split_words
@@ -21,8 +20,7 @@ class Outcome(IntEnum):
     SLASHED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The effect of one transaction; amounts in base units."""
 
     transaction_hash: bytes
@@ -39,15 +37,16 @@ class Receipt:
 
     def encode(self) -> bytes:
         """Return the 224 bytes that are a leaf of the receipts tree."""
+        transaction_hash, outcome, fee, cptx_hash, paid, burned, reward = self
         return b"".join(
             (
-                self.transaction_hash,
-                encode_uint(self.outcome),
-                encode_uint(self.fee),
-                self.cptx_hash,
-                encode_uint(self.paid),
-                encode_uint(self.burned),
-                encode_uint(self.reward),
+                transaction_hash,
+                encode_uint(outcome),
+                encode_uint(fee),
+                cptx_hash,
+                encode_uint(paid),
+                encode_uint(burned) if burned else ZERO_HASH,
+                encode_uint(reward) if reward else ZERO_HASH,
             )
         )
 

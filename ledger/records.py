@@ -7,9 +7,10 @@ commits to and what a state proof carries; `docs/protocol.md` has the table.
 from __future__ import annotations
 
 from enum import IntEnum
+from hashlib import sha256
 from typing import Final, NamedTuple
 
-from crypto import state_proof
+from crypto.state_proof import CLUSTER_BYTES
 
 _AMOUNT: Final = 16
 _COUNTER: Final = 8
@@ -66,18 +67,23 @@ class Pool(NamedTuple):
         """The tokens that the pool holds: none once it is closed."""
         return self.remaining + self.collateral if self.status is PoolStatus.OPEN else 0
 
+    def after_payment(self, paid: int, status: PoolStatus) -> Pool:
+        """Return the pool with `paid` base units more spent, in this status."""
+        return Pool(*self[:4], self.spent + paid, *self[5:7], status)
+
     def encode(self) -> bytes:
         """Return creator (20), resourceId (32), deposit, collateral, spent (16 each), two heights (8), status (1)."""
+        creator, resource_id, deposit, collateral, spent, created_at, expires_at, status = self
         return b"".join(
             (
-                self.creator,
-                self.resource_id,
-                self.deposit.to_bytes(_AMOUNT, "big"),
-                self.collateral.to_bytes(_AMOUNT, "big"),
-                self.spent.to_bytes(_AMOUNT, "big"),
-                self.created_at.to_bytes(_COUNTER, "big"),
-                self.expires_at.to_bytes(_COUNTER, "big"),
-                _STATUS_BYTES[self.status],
+                creator,
+                resource_id,
+                deposit.to_bytes(_AMOUNT, "big"),
+                collateral.to_bytes(_AMOUNT, "big"),
+                spent.to_bytes(_AMOUNT, "big"),
+                created_at.to_bytes(_COUNTER, "big"),
+                expires_at.to_bytes(_COUNTER, "big"),
+                _STATUS_BYTES[status],
             )
         )
 
@@ -93,7 +99,7 @@ class Pool(NamedTuple):
             int.from_bytes(data[84:100], "big"),
             int.from_bytes(data[100:108], "big"),
             int.from_bytes(data[108:116], "big"),
-            PoolStatus(data[116]),
+            _status(data),
         )
 
 
@@ -114,12 +120,48 @@ class Target(NamedTuple):
         return cls(int.from_bytes(data[:8], "big"), int.from_bytes(data[8:], "big"))
 
 
+_UNCLUSTERED: Final = (b"a", BURNED_KEY)
+_CLUSTER_END: Final = 1 + CLUSTER_BYTES
+_CLUSTERED_DIGEST: Final = 32 - CLUSTER_BYTES
 ACCOUNT_BYTES: Final = 24
 POOL_BYTES: Final = 117
 TARGET_BYTES: Final = 24
+_STATUSES: Final = tuple(PoolStatus)
 _STATUS_BYTES: Final = tuple(bytes([status]) for status in PoolStatus)
+_STATUS_AT: Final = POOL_BYTES - 1
 ABSENT_ACCOUNT: Final = Account(0, 0)
 ABSENT_TARGET: Final = Target(0, 0)
+
+
+def balance_in(account: bytes) -> int:
+    """Return the balance in an account's record."""
+    return int.from_bytes(account[:_AMOUNT], "big")
+
+
+def expiry_in(pool: bytes) -> int:
+    """Return expiresAt in a pool's record."""
+    return int.from_bytes(pool[108:_STATUS_AT], "big")
+
+
+def locked_in(pool: bytes) -> int:
+    """Return the tokens that the pool of a record holds: remaining deposit and collateral of an open one."""
+    return remaining_in(pool) + int.from_bytes(pool[68:84], "big") if is_open_in(pool) else 0
+
+
+def remaining_in(pool: bytes) -> int:
+    """Return what the deposit of a pool's record can still pay."""
+    return int.from_bytes(pool[52:68], "big") - int.from_bytes(pool[84:100], "big")
+
+
+def is_open_in(pool: bytes) -> bool:
+    """Tell whether the pool of a record is open."""
+    return pool[_STATUS_AT] == PoolStatus.OPEN
+
+
+def _status(data: bytes) -> PoolStatus:
+    if data[_STATUS_AT] >= len(_STATUSES):
+        raise ValueError(f"expected a PoolStatus from 0 to {len(_STATUSES) - 1}, given {data[_STATUS_AT]}")
+    return _STATUSES[data[_STATUS_AT]]
 
 
 def encode_burned(burned: int) -> bytes | None:
@@ -148,16 +190,12 @@ def target_key(cptx_hash: bytes, target: bytes) -> bytes:
 
 
 def tree_key(key: bytes) -> bytes:
-    """Return the 32-byte key under which the state tree commits to the record of a state key."""
-    match key[:1]:
-        case b"a":
-            return state_proof.account_key(key[1:])
-        case b"p":
-            return state_proof.pool_key(key[1:])
-        case b"t":
-            return state_proof.target_key(key[1:33], key[33:])
-        case _:
-            return state_proof.burned_key()
+    """Return the 32-byte key under which the state tree commits to the record of a state key.
+
+    The same as `crypto.state_proof` says of an address or a cptxHash: its tags are the letters of the state keys.
+    """
+    digest = sha256(key).digest()
+    return digest if key[:1] in _UNCLUSTERED else key[1:_CLUSTER_END] + digest[:_CLUSTERED_DIGEST]
 
 
 def _check_length(data: bytes, expected: int) -> None:

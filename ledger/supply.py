@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .errors import InvariantViolation
 from .genesis import Genesis
-from .records import BURNED_KEY, Account, Pool, decode_burned
+from .records import BURNED_KEY, balance_in, decode_burned, locked_in
 
 
 class Supply(NamedTuple):
@@ -36,13 +36,13 @@ def count(records: Iterable[tuple[bytes, bytes | None]]) -> Supply:
     for key, record in records:
         if record is None:
             continue
-        match key[:1]:
-            case b"a":
-                balances += Account.decode(record).balance
-            case b"p":
-                locked += Pool.decode(record).locked
-            case _ if key == BURNED_KEY:
-                burned += decode_burned(record)
+        kind = key[:1]
+        if kind == b"a":
+            balances += balance_in(record)
+        elif kind == b"p":
+            locked += locked_in(record)
+        elif key == BURNED_KEY:
+            burned += decode_burned(record)
     return Supply(balances, locked, burned)
 
 
@@ -50,7 +50,10 @@ def advance(supply: Supply, before: Mapping[bytes, bytes | None], changes: Mappi
     """Return the supply after `changes`, given the records that were there before."""
     gone = count((key, before[key]) for key in changes)
     come = count(changes.items())
-    return Supply(*(now - old + new for now, old, new in zip(supply, gone, come, strict=True)))
+    balances, locked, burned = supply
+    return Supply(
+        balances - gone.balances + come.balances, locked - gone.locked + come.locked, burned - gone.burned + come.burned
+    )
 
 
 def check(supply: Supply, genesis: Genesis) -> None:

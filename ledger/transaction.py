@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from crypto.eip712 import Domain, StructType
 
@@ -21,6 +22,8 @@ class Fields(Protocol):
 
 
 F = TypeVar("F", bound=Fields)
+Records = Sequence[bytes | None]
+"""The encoded records under a lane's watched keys, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,7 @@ class Context:
     genesis: Genesis
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """Where a transaction queues while it is pending, and what decides whether it stays valid."""
 
     key: bytes
@@ -47,8 +49,7 @@ class Lane:
     """What a transaction that takes the same place may not lower, in base units."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction(Generic[F]):
+class Transaction(NamedTuple, Generic[F]):
     """A transaction whose bytes are canonical and whose signers are recovered."""
 
     kind: TransactionKind[F]
@@ -87,11 +88,21 @@ class TransactionKind(Protocol[F]):
     def decode(self, raw: bytes) -> F:
         """Return the fields; raises Refusal MALFORMED unless `raw` is the one encoding of a transaction."""
 
+    def signatures(self, raw: bytes) -> tuple[bytes, ...]:
+        """Return the signatures in their order on the wire, whatever they are."""
+
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the 32-byte digests that the signatures are over, in their order on the wire."""
 
     def apply(self, state: State, transaction: Transaction[F], context: Context) -> Receipt:
         """Change `state`, or raise Refusal and leave it as it was."""
+
+    def stands(self, receipts: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """Tell whether all transactions of a lane are sure to do again what they did.
+
+        `receipts` say what that was, in the lane's order, over the records `base` under its watched keys; now there
+        are the records `now`, and no pool of the lane is over. False where it is not sure.
+        """
 
     def lane(self, transaction: Transaction[F]) -> Lane:
         """Return where the transaction queues while pending."""

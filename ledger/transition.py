@@ -6,8 +6,10 @@ checks one. It knows nothing of who sealed the block, of time, or of where the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 from crypto.merkle import root
 
@@ -20,7 +22,7 @@ from .state import State, StateReader
 from .transaction import AnyTransaction, Context
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockResult:
     """The effect of one block."""
 
@@ -32,11 +34,18 @@ class BlockResult:
     before: Mapping[bytes, bytes | None]
     """State key -> record before the block, for every changed key."""
 
+    @cached_property
+    def encoded_receipts(self) -> Sequence[bytes]:
+        """The receipts as they are hashed and stored."""
+        return [receipt.encode() for receipt in self.receipts]
+
     def receipts_root(self) -> bytes:
         """Return the RFC 9162 root over the receipts."""
-        return root(receipt.encode() for receipt in self.receipts)
+        return root(self.encoded_receipts)
 
 
+NO_ROOM: Final = "LIMIT"
+"""Reason of the refusal of a transaction that a block has no room for."""
 StateRoot = Callable[[Mapping[bytes, bytes | None]], bytes]
 """State changes -> the root of the parent's state with these changes."""
 
@@ -76,7 +85,7 @@ class BlockExecution:
     def apply(self, transaction: AnyTransaction) -> Receipt:
         """Apply the next transaction; raises Refusal and changes nothing when it breaks a rule."""
         if not self.has_room(transaction):
-            raise Refusal("LIMIT", "a block within maxBlockTransactions and maxBlockBytes", "more")
+            raise Refusal(NO_ROOM, "a block within maxBlockTransactions and maxBlockBytes", "more")
         receipt = apply_transaction(self._state, transaction, self._context)
         self._receipts.append(receipt)
         self._bytes += len(transaction.raw)
@@ -117,7 +126,7 @@ def _expire(state: State, cptx_hash: bytes) -> None:
     if pool is None or pool.status is not PoolStatus.OPEN:
         raise InvalidBlock("BROKEN_INDEX", f"0x{cptx_hash.hex()} is due but not an open pool")
     state.credit(pool.creator, pool.locked)
-    state.put_pool(cptx_hash, pool._replace(status=PoolStatus.EXPIRED))
+    state.put_pool(cptx_hash, pool.after_payment(0, PoolStatus.EXPIRED))
 
 
 def _expect(reason: str, ours: bytes, stated: bytes) -> None:

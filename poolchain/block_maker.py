@@ -21,6 +21,7 @@ from rpc.ports import Sealing
 from storage.kv import StorageError
 
 from .clock import Clock
+from .turns import Turns
 
 ON_TRANSACTION: Final = "on-transaction"
 MANUAL: Final = "manual"
@@ -49,6 +50,7 @@ class BlockMaker:
         self._clock = clock
         self._follow = follow
         self._writer = ThreadPoolExecutor(1, "writer")
+        self.turns = Turns()
         self._turn = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._changed = asyncio.Event()
@@ -145,13 +147,14 @@ class BlockMaker:
         """Make one block of what is pending when its turn comes; return the number of blocks made."""
         async with self._turn:
             genesis = self._authority.chain.genesis
-            candidates = self._mempool.select(genesis.max_block_transactions, genesis.max_block_bytes)
-            if not candidates and not even_empty:
-                return 0
-            built = await self.write(self._authority.produce, candidates, self._clock.now())
-            for transaction, refusal in built.skipped:
+            async with self.turns.executing():
+                candidates = self._mempool.select(genesis.max_block_transactions, genesis.max_block_bytes)
+                if not candidates and not even_empty:
+                    return 0
+                begun = await self.write(self._authority.begin, candidates, self._clock.now())
+            for transaction, refusal in begun.skipped:
                 _log.debug("left out 0x%s: %s", transaction.hash.hex(), refusal)
-            self._show([built.executed])
+            self._show(await self.write(self._authority.finish, begun.prepared))
             return 1
 
     async def _produce_empty(self, count: int) -> int:

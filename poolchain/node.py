@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Final
 
 from consensus.authority import Authority
@@ -33,11 +32,11 @@ from txtypes.table import decode
 from .block_maker import BlockMaker
 from .clock import Clock
 from .signing import sign_transaction
+from .verifiers import Verifiers
 from .version import VERSION
 
-VERIFY_GROUP: Final = 64
-"""Transactions whose signatures one thread checks in one go: coincurve frees the interpreter lock meanwhile."""
-VERIFY_THREADS: Final = 2
+_ADMISSIONS_BETWEEN_PAUSES: Final = 32
+"""Transactions of one call that are judged before other callers get their turn: some milliseconds."""
 _log = logging.getLogger(__name__)
 
 
@@ -61,13 +60,13 @@ class Node:
         self._faucet_key = faucet_key
         self.limits = limits
         height = self._chain.tip.header.height
-        self._mempool = Mempool(self.genesis, store.state(), height, limits.mempool_transactions)
+        self._mempool = Mempool(self.genesis, self._chain.state, height, limits.mempool_transactions)
         self.maker = BlockMaker(authority, self._mempool, clock, sealing, self._follow)
         self._waiting: defaultdict[bytes, list[asyncio.Future[Dropped | None]]] = defaultdict(list)
         self.recent_blocks = RecentBlocks()
         self.subscriptions = Subscriptions(limits.websocket_subscriptions_max)
         self._listeners: list[BlockListener] = [self.subscriptions.publish]
-        self._verifiers = ThreadPoolExecutor(VERIFY_THREADS, "verifier")
+        self._verifiers = Verifiers(self.domain)
 
     @property
     def genesis(self) -> Genesis:
@@ -100,7 +99,7 @@ class Node:
         """Finish the block in hand and make no more."""
         await self.maker.stop()
         self.subscriptions.stop()
-        self._verifiers.shutdown()
+        await self._verifiers.close()
 
     def readiness(self) -> str | None:
         """Return None while all is well, else why the node is not ready."""
@@ -145,17 +144,22 @@ class Node:
 
     async def submit(self, raw: bytes) -> bytes:
         """Put a transaction into the mempool and return its hash; raises Refusal or StorageFailed."""
-        return self._admit(self.decode(raw))
+        with self.maker.turns.judging():
+            transaction = await self._verifiers.decode(raw)
+            await self.maker.turns.turn()
+            return self._admit(transaction)
 
     async def submit_many(self, raws: Sequence[bytes]) -> Sequence[bytes | Refusal]:
-        """Submit in order; return the hash or the refusal of each. Signatures are checked on other threads."""
+        """Submit in order; return the hash or the refusal of each."""
         self.maker.require_alive()
-        loop = asyncio.get_running_loop()
-        groups = [raws[at : at + VERIFY_GROUP] for at in range(0, len(raws), VERIFY_GROUP)]
-        decoded = await asyncio.gather(
-            *(loop.run_in_executor(self._verifiers, self._decode_group, group) for group in groups)
-        )
-        return [self._try_admit(found) for group in decoded for found in group]
+        results: list[bytes | Refusal] = []
+        with self.maker.turns.judging():
+            decoded = await self._verifiers.decode_many(raws)
+            for at in range(0, len(decoded), _ADMISSIONS_BETWEEN_PAUSES):
+                await asyncio.sleep(0)
+                await self.maker.turns.turn()
+                results += map(self._try_admit, decoded[at : at + _ADMISSIONS_BETWEEN_PAUSES])
+        return results
 
     async def wait_until_settled(self, transaction_hash: bytes, timeout_seconds: float) -> Dropped | None:
         """Return when a pending transaction is committed (None) or dropped; raises TimeoutError."""
@@ -216,15 +220,6 @@ class Node:
         if location is not None:
             raise Refusal("ALREADY_COMMITTED", "a transaction that is in no block yet", f"block {location.height}")
 
-    def _decode_group(self, raws: Iterable[bytes]) -> list[AnyTransaction | Refusal]:
-        found: list[AnyTransaction | Refusal] = []
-        for raw in raws:
-            try:
-                found.append(self.decode(raw))
-            except Refusal as refusal:
-                found.append(refusal)
-        return found
-
     def _try_admit(self, found: AnyTransaction | Refusal) -> bytes | Refusal:
         if isinstance(found, Refusal):
             return found
@@ -237,7 +232,8 @@ class Node:
         """Bring mempool, waiting callers and listeners to the new head."""
         hashes = [transaction_hash for block in blocks for transaction_hash in block.transaction_hashes]
         last = blocks[-1]
-        drops = self._mempool.on_block(self._store.state(), last.tip.header.height, last.result.changes, hashes)
+        self._chain.state.advance()
+        drops = self._mempool.on_block(self._chain.state, last.tip.header.height, last.result.changes, hashes)
         for transaction_hash in hashes:
             self._resolve(transaction_hash, None)
         self._announce_drops(drops)

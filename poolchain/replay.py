@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import aclosing, closing
 from itertools import zip_longest
 from pathlib import Path
 
-from consensus.chain import Chain
+from consensus.chain import Chain, Decode
+from ledger.block import Block
 from ledger.errors import InvalidBlock
 from ledger.genesis import Genesis
 from storage import leveldb
 from storage.chain_store import create_chain
 from storage.chain_view import ChainView
-from txtypes.table import decode
 
+from .ahead import decoded_ahead
 from .integrity import NotOneChain, check_all
 
 Progress = Callable[[int, int], None]
 """(blocks done, blocks in all)."""
 
 
-def verify_chain(view: ChainView, genesis: Genesis, scratch: Path, progress: Progress) -> None:
+async def verify_chain(view: ChainView, genesis: Genesis, scratch: Path, progress: Progress) -> None:
     """Check a stored chain completely; raises NotOneChain.
 
     All blocks are executed into a new database under `scratch`, and then both databases must be equal, entry by
@@ -36,15 +38,20 @@ def verify_chain(view: ChainView, genesis: Genesis, scratch: Path, progress: Pro
     ):
         store = create_chain(kv, genesis)
         chain = Chain(store, genesis, domain, 32 << 20)
-        for height in range(1, view.height + 1):
-            try:
-                block = view.block(height)
-                executed = chain.check_sealed(chain.tip, block, lambda raws: [decode(raw, domain) for raw in raws])
-            except InvalidBlock as error:
-                raise NotOneChain(f"block {height} is not valid: {error}") from error
-            chain.commit([executed])
-            progress(height, view.height)
+        stored = (view.block(height) for height in range(1, view.height + 1))
+        async with aclosing(decoded_ahead(stored, domain)) as blocks:
+            async for block, decode in blocks:
+                try:
+                    await asyncio.to_thread(_execute, chain, block, decode)
+                except InvalidBlock as error:
+                    raise NotOneChain(f"block {block.header.height} is not valid: {error}") from error
+                progress(block.header.height, view.height)
         _expect_equal(view, store.view())
+
+
+def _execute(chain: Chain, block: Block, decode: Decode) -> None:
+    executed = chain.check_sealed(chain.tip, block, decode)
+    chain.commit(chain.prepare([executed]), [block])
 
 
 def _expect_equal(stored: ChainView, replayed: ChainView) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from crypto.address import checksum_address
 from txtypes.table import KINDS
 from txtypes.wire import SIGNATURE as SIGNATURE_ABI
-from txtypes.wire import decode_fields, signatures
 
 from .values import ADDRESS, AMOUNT, HASH, UINT64, Kind, bytes_text, quantity_text
 
@@ -46,13 +45,13 @@ def field_kinds(kind: AnyKind) -> dict[str, Kind[Any]]:
 
 def fields_json(kind: AnyKind, raw: bytes) -> dict[str, str]:
     """Return the fields of a raw transaction of this type: quantities, checksummed addresses, hex."""
-    values = decode_fields(raw, kind.layout)
+    values = kind.decode(raw)
     return {name: _field_json(value, abi) for (name, abi), value in zip(field_types(kind).items(), values, strict=True)}
 
 
 def signatures_json(kind: AnyKind, raw: bytes) -> dict[str, str | None]:
     """Return all `SIGNATURE_NAMES` with the signatures of a raw transaction, or null."""
-    found = dict(zip(signature_names(kind), signatures(raw, kind.layout), strict=True))
+    found = dict(zip(signature_names(kind), kind.signatures(raw), strict=True))
     return {name: bytes_text(found[name]) if name in found else None for name in SIGNATURE_NAMES}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 
 from ledger.block import Block
 from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
-from ledger.records import Pool, PoolStatus, tree_key
+from ledger.records import Pool, PoolStatus, expiry_in, is_open_in, tree_key
 from ledger.supply import Supply
 from ledger.tree_build import build_pages
 
@@ -15,8 +17,7 @@ from . import schema
 from .chain_view import ChainView
 from .kv import KeyValue, StorageDamaged, StorageRefused
 from .past_state import STATES_KEPT
-
-Entry = tuple[bytes, bytes | None]
+from .undo import Entry, entries_to_forget, undo_entries, undo_list_key
 
 
 class ChainStore:
@@ -45,18 +46,28 @@ class ChainStore:
         """Return a page of the state tree after the head."""
         return self._view.page(key)
 
-    def commit(self, blocks: Sequence[ExecutedBlock]) -> None:
-        """Write sealed blocks that follow the head in one synced batch, then show the new head."""
+    def prepare(self, blocks: Sequence[ExecutedBlock]) -> Callable[[Sequence[Block]], None]:
+        """Return what writes blocks that follow the head, when it is handed the same blocks sealed."""
         entries: list[Entry] = []
         for executed in blocks:
             entries += _block_entries(executed)
             entries += self._state_entries(executed)
-            entries += self._undo_entries(executed)
+            entries += undo_entries(
+                executed.tip.header.height,
+                {key: executed.result.before[key] for key in executed.result.changes},
+                executed.tree.replaced,
+            )
+            entries += self._forget_entries(executed.tip.header.height - STATES_KEPT)
         last = blocks[-1].tip
         entries.append((schema.META_SUPPLY, _encode_supply(last.supply)))
         # The head comes last: whatever a torn batch could leave, it would not be a new head.
         entries.append((schema.META_HEAD, schema.number(last.header.height)))
-        self._kv.write(entries)
+        return partial(self._commit, entries)
+
+    def _commit(self, entries: Sequence[Entry], blocks: Sequence[Block]) -> None:
+        """Write in one synced batch, then show the new head."""
+        sealed = [(schema.block_key(block.header.height), block.encode()) for block in blocks]
+        self._kv.write(chain(sealed, entries))
         # The former view is left to whoever still reads from it; its snapshot goes with the last of them.
         self._view = ChainView(self._kv.snapshot())
 
@@ -74,20 +85,24 @@ class ChainStore:
 
     def _state_entries(self, executed: ExecutedBlock) -> Iterator[Entry]:
         """Yield records, tree pages and the indexes over pools."""
+        before = executed.result.before
+        places: dict[bytes, bytes] = {}
+        # Sorted by key, hence pools before their targets.
         for key, record in executed.result.changes.items():
             yield schema.RECORD + key, record
+            if key[:1] == b"p" and record is not None:
+                if before[key] is None:
+                    places[key[1:]] = _place_in(executed, key[1:])
+                    yield from _new_pool_entries(key[1:], Pool.decode(record), places[key[1:]])
+                elif not is_open_in(record):
+                    yield schema.due_key(expiry_in(record), key[1:]), None
+            elif key[:1] == b"t" and before[key] is None:
+                cptx_hash, target = key[1:33], key[33:]
+                if cptx_hash not in places:
+                    places[cptx_hash] = self._place(cptx_hash)
+                yield schema.BY_TARGET + target + places[cptx_hash], cptx_hash
         for key, page in executed.tree.pages.items():
             yield schema.PAGE + key, page
-        height = executed.tip.header.height
-        # A pool's place in the order (createdAt, index) is that of its CreatePool.
-        new_places = {found: schema.order(height, at) for at, found in enumerate(executed.transaction_hashes)}
-        for key, record in executed.result.changes.items():
-            if key[:1] == b"p" and record is not None:
-                is_new = executed.result.before[key] is None
-                yield from _pool_entries(key[1:], Pool.decode(record), new_places[key[1:]] if is_new else None)
-            elif key[:1] == b"t" and executed.result.before[key] is None:
-                cptx_hash, target = key[1:33], key[33:]
-                yield schema.BY_TARGET + target + (new_places.get(cptx_hash) or self._place(cptx_hash)), cptx_hash
 
     def _place(self, cptx_hash: bytes) -> bytes:
         """Return the place of a pool that an earlier block created."""
@@ -96,26 +111,15 @@ class ChainStore:
             raise StorageDamaged(f"the database lacks the creation of the pool 0x{cptx_hash.hex()}")
         return schema.order(*location)
 
-    def _undo_entries(self, executed: ExecutedBlock) -> Iterator[Entry]:
-        """Yield what the block replaced, and the end of what is too old to be proved."""
-        height = executed.tip.header.height
-        undo = {schema.undo_key(b"S", key, height): executed.result.before[key] for key in executed.result.changes}
-        undo |= {schema.undo_key(b"Q", key, height): page for key, page in executed.tree.replaced.items()}
-        for key, old in undo.items():
-            yield key, old or b""
-        if undo:
-            yield schema.undo_list_key(height), b"".join(len(key).to_bytes(1, "big") + key for key in undo)
-        yield from self._forget_entries(height - STATES_KEPT)
+    def _forget_entries(self, height: int) -> Iterable[Entry]:
+        """Return what ends the undo of a block that is too old to be proved."""
+        undo_list = self._kv.get(undo_list_key(height)) if height >= 0 else None
+        return entries_to_forget(height, undo_list) if undo_list is not None else ()
 
-    def _forget_entries(self, height: int) -> Iterator[Entry]:
-        if height < 0 or (keys := self._kv.get(schema.undo_list_key(height))) is None:
-            return
-        yield schema.undo_list_key(height), None
-        at = 0
-        while at < len(keys):
-            end = at + 1 + keys[at]
-            yield keys[at + 1 : end], None
-            at = end
+
+def _place_in(executed: ExecutedBlock, cptx_hash: bytes) -> bytes:
+    """Return a new pool's place in the order (createdAt, index): that of its CreatePool."""
+    return schema.order(executed.tip.header.height, executed.transaction_hashes.index(cptx_hash))
 
 
 def create_chain(kv: KeyValue, genesis: Genesis) -> ChainStore:
@@ -145,11 +149,10 @@ def create_chain(kv: KeyValue, genesis: Genesis) -> ChainStore:
 
 
 def _block_entries(executed: ExecutedBlock) -> Iterator[Entry]:
-    """Yield the block, its receipts and the ways to find them."""
+    """Yield the block's receipts and the ways to find it and what is in it."""
     height = executed.tip.header.height
-    yield schema.block_key(height), executed.block.encode()
     yield schema.hash_key(executed.tip.hash), schema.number(height)
-    yield schema.receipts_key(height), b"".join(receipt.encode() for receipt in executed.result.receipts)
+    yield schema.receipts_key(height), b"".join(executed.result.encoded_receipts)
     for index, transaction_hash in enumerate(executed.transaction_hashes):
         yield schema.location_key(transaction_hash), schema.order(height, index)
     if executed.result.expired:
@@ -158,14 +161,12 @@ def _block_entries(executed: ExecutedBlock) -> Iterator[Entry]:
         yield schema.node_key(level, index), node
 
 
-def _pool_entries(cptx_hash: bytes, pool: Pool, new_place: bytes | None) -> Iterator[Entry]:
-    """Yield what a changed pool changes in the indexes over pools; `new_place` is given for a new one."""
-    if new_place is not None:
-        for index in (schema.ALL_POOLS, schema.BY_CREATOR + pool.creator, schema.BY_RESOURCE + pool.resource_id):
-            yield index + new_place, cptx_hash
-    is_open = pool.status is PoolStatus.OPEN
-    if new_place is not None or not is_open:
-        yield schema.due_key(pool.expires_at, cptx_hash), b"" if is_open else None
+def _new_pool_entries(cptx_hash: bytes, pool: Pool, place: bytes) -> Iterator[Entry]:
+    """Yield the entries of a new pool in the indexes over pools."""
+    for index in (schema.ALL_POOLS, schema.BY_CREATOR + pool.creator, schema.BY_RESOURCE + pool.resource_id):
+        yield index + place, cptx_hash
+    if pool.status is PoolStatus.OPEN:
+        yield schema.due_key(pool.expires_at, cptx_hash), b""
 
 
 def _encode_supply(supply: Supply) -> bytes:

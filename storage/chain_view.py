@@ -15,7 +15,7 @@ from ledger.executed import Tip
 from ledger.receipt import RECEIPT_BYTES, Receipt
 from ledger.supply import Supply
 
-from . import schema
+from . import schema, undo
 from .kv import ReadView, StorageDamaged
 
 
@@ -137,16 +137,19 @@ class ChainView:
 
     def changed_keys(self, height: int) -> list[bytes]:
         """Return the state keys that the block of a height changed; none where its undo is no longer kept."""
-        data = self._reader.get(schema.undo_list_key(height)) or b""
-        return [key for kind, key in schema.split_undo_list(data) if kind == schema.RECORD]
+        places = undo.places_in(self._reader.get(undo.undo_list_key(height)) or b"")
+        packed = [self._need(undo.undo_key(place[:1], place[1:], height)) for place in places if place[:1] == b"S"]
+        return sorted(key for entry in packed for key, _ in undo.items_in(entry))
 
     def replaced_after(self, height: int, kind: bytes, key: bytes) -> bytes | None:
         """Return what a record (S) or page (Q) was until the first block above `height` that changed it.
 
         Empty where it was absent, None where none of the blocks up to the head changed it.
         """
-        start, stop = (schema.undo_key(kind, key, at + 1) for at in (height, self.height))
-        return next((value for _, value in self._reader.iterate(start, stop)), None)
+        bucket = undo.bucket_of(kind, key)
+        start, stop = (undo.undo_key(kind, bucket, at + 1) for at in (height, self.height))
+        found = (value for _, packed in self._reader.iterate(start, stop) for value in undo.find(packed, key))
+        return next(found, None)
 
     def clock_offset(self) -> int:
         """Return the seconds by which a devnet's clock was moved ahead."""

@@ -12,15 +12,15 @@ Q page key          page of the state tree after the head
 D expiresAt id      open pools by expiry
 L createdAt index   pool id: all pools in the order of their creation
 C creator  createdAt index, G resourceId createdAt index, T target createdAt index: pool id
-U kind key height   undo: what a record (S) or page (Q) was before this block; empty where absent
-V height            the undo keys of this block, to delete when it is too old
+U kind bucket height  undo: what records (S) or pages (Q) were before this block (storage.undo)
+V height            the undo entries of this block, to delete when it is too old
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = b"1"
+SCHEMA_VERSION: Final = b"2"
 META_SCHEMA: Final = b"Mschema"
 META_GENESIS: Final = b"Mgenesis"
 META_HEAD: Final = b"Mhead"
@@ -82,27 +82,6 @@ def order(created_at: int, index: int) -> bytes:
 
 
 ORDER_BYTES: Final = 12
-
-
-def undo_key(kind: bytes, key: bytes, height: int) -> bytes:
-    """Return the key of what `kind` + `key` was before the block at `height`."""
-    return b"U" + kind + len(key).to_bytes(1, "big") + key + number(height)
-
-
-def split_undo_list(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the (kind, key) that the undo list of a block names."""
-    found, at = [], 0
-    while at < len(data):
-        end = at + 1 + data[at]
-        # U, kind, length of the key, key, height (8)
-        found.append((data[at + 2 : at + 3], data[at + 4 : end - 8]))
-        at = end
-    return found
-
-
-def undo_list_key(height: int) -> bytes:
-    """Return the key of the list of a block's undo keys."""
-    return b"V" + number(height)
 
 
 def after(prefix: bytes) -> bytes:

@@ -6,8 +6,8 @@ IV.1), BAD_DURATION, BAD_NONCE, NONCE_GAP, INSUFFICIENT_BALANCE. The pool's id i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, StructType, struct_hash
 from ledger.errors import Refusal
@@ -15,10 +15,10 @@ from ledger.genesis import Genesis
 from ledger.receipt import Outcome, Receipt
 from ledger.records import Pool, PoolStatus
 from ledger.state import State
-from ledger.transaction import Context, Lane, Part, Transaction
+from ledger.transaction import Context, Lane, Part, Records, Transaction
 
-from .sender import debit_sender, sender_lane
-from .wire import SIGNATURE, decode_fields
+from .sender import account_has_grown, debit_sender, sender_lane
+from .wire import SIGNATURE, Wire
 
 STRUCT: Final = StructType(
     "CreatePool",
@@ -35,8 +35,7 @@ _TYPE_HASH = STRUCT.type_hash()
 _SIGNED = slice(1, 193)
 
 
-@dataclass(frozen=True, slots=True)
-class CreatePoolFields:
+class CreatePoolFields(NamedTuple):
     """Amounts in base units, duration in blocks."""
 
     resource_id: bytes
@@ -53,11 +52,16 @@ class CreatePoolKind:
     code: Final = 0x02
     name: Final = "CreatePool"
     layout: Final = (*(Part(name, abi) for name, abi in STRUCT.members), Part("signature", SIGNATURE))
+    _wire: Final = Wire(layout)
     documents: Final = (STRUCT,)
 
     def decode(self, raw: bytes) -> CreatePoolFields:
         """Return the fields; raises Refusal MALFORMED."""
-        return CreatePoolFields(*decode_fields(raw, self.layout))
+        return CreatePoolFields(*self._wire.fields(raw))
+
+    def signatures(self, raw: bytes) -> tuple[bytes, ...]:
+        """Return the signatures in their order on the wire."""
+        return self._wire.signatures(raw)
 
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the digest of CreatePool."""
@@ -66,6 +70,10 @@ class CreatePoolKind:
     def lane(self, transaction: Transaction[CreatePoolFields]) -> Lane:
         """Queue behind the creator's lower nonces."""
         return sender_lane(transaction.sender, transaction.fields.nonce)
+
+    def stands(self, _: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """More tokens refuse nothing."""
+        return account_has_grown(base, now)
 
     def apply(self, state: State, transaction: Transaction[CreatePoolFields], context: Context) -> Receipt:
         """Lock deposit and collateral from this height on, for `duration` blocks."""

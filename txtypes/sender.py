@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ledger.errors import Refusal
-from ledger.records import Account, account_key
+from ledger.records import ABSENT_ACCOUNT, Account, account_key
 from ledger.state import State
-from ledger.transaction import Lane
+from ledger.transaction import Lane, Records
 
 
 def debit_sender(state: State, sender: bytes, nonce: int, cost: int) -> None:
@@ -21,6 +21,12 @@ def debit_sender(state: State, sender: bytes, nonce: int, cost: int) -> None:
     if account.balance < cost:
         raise Refusal("INSUFFICIENT_BALANCE", f"a balance of at least {cost}", account.balance)
     state.put_account(sender, Account(account.balance - cost, nonce + 1))
+
+
+def account_has_grown(base: Records, now: Records) -> bool:
+    """Tell whether the sender's account has received tokens since it was looked at, and sent nothing."""
+    before, after = (Account.decode(record) if record else ABSENT_ACCOUNT for record in (base[0], now[0]))
+    return before.nonce == after.nonce and before.balance <= after.balance
 
 
 def sender_lane(sender: bytes, nonce: int) -> Lane:

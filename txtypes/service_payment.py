@@ -9,17 +9,29 @@ spend, and the transaction that shows it slashes the collateral in the same tran
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, StructType, struct_hash
 from ledger.errors import Refusal
+from ledger.genesis import Genesis
 from ledger.receipt import Outcome, Receipt
-from ledger.records import Pool, PoolStatus, Target, account_key, pool_key, target_key
+from ledger.records import (
+    Account,
+    Pool,
+    PoolStatus,
+    Target,
+    account_key,
+    expiry_in,
+    is_open_in,
+    pool_key,
+    remaining_in,
+    target_key,
+)
 from ledger.state import State
-from ledger.transaction import Context, Lane, Part, Transaction
+from ledger.transaction import Context, Lane, Part, Records, Transaction
 
-from .wire import SIGNATURE, decode_fields
+from .wire import SIGNATURE, Wire
 
 PAYMENT: Final = StructType(
     "ServicePayment",
@@ -37,8 +49,7 @@ _PAYMENT_WORDS = slice(1, 129)
 _FEE_WORD = slice(194, 226)
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePaymentFields:
+class ServicePaymentFields(NamedTuple):
     """Amounts in base units."""
 
     target: bytes
@@ -61,11 +72,16 @@ class ServicePaymentKind:
         Part("fee", "uint256"),
         Part("signature", SIGNATURE),
     )
+    _wire: Final = Wire(layout)
     documents: Final = (PAYMENT, SETTLEMENT)
 
     def decode(self, raw: bytes) -> ServicePaymentFields:
         """Return the fields; raises Refusal MALFORMED."""
-        return ServicePaymentFields(*decode_fields(raw, self.layout))
+        return ServicePaymentFields(*self._wire.fields(raw))
+
+    def signatures(self, raw: bytes) -> tuple[bytes, ...]:
+        """Return the signatures in their order on the wire."""
+        return self._wire.signatures(raw)
 
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the digests of ServicePayment and of Settlement."""
@@ -80,6 +96,17 @@ class ServicePaymentKind:
         watches = (pool_key(fields.cptx_hash), key, account_key(fields.target))
         return Lane(key, fields.tgt_seq, watches, (fields.cptx_hash,), fields.amount)
 
+    def stands(self, receipts: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """Others' settlements shrink what remains, which matters only when it is too little for the lane's own."""
+        pool, target, account = now
+        if pool is None or target != base[1] or not _is_same_time(base[0], pool):
+            return False
+        if any(receipt.outcome is Outcome.SLASHED for receipt in receipts):
+            return False
+        if remaining_in(pool) < sum(receipt.paid for receipt in receipts):
+            return False
+        return account == base[2] or all(receipt.paid >= receipt.fee for receipt in receipts)
+
     def apply(self, state: State, transaction: Transaction[ServicePaymentFields], context: Context) -> Receipt:
         """Pay the target what is due, or slash the pool when the deposit cannot cover it."""
         fields = transaction.fields
@@ -89,8 +116,13 @@ class ServicePaymentKind:
         _check_progress(fields, record)
         due = fields.amount - record.paid
         if due > pool.remaining:
-            return _slash(state, transaction, pool, context)
-        return _settle(state, transaction, pool, context)
+            return _slash(state, transaction, pool, record, context.genesis)
+        return _settle(state, transaction, pool, record, context.genesis)
+
+
+def _is_same_time(before: bytes | None, pool: bytes) -> bool:
+    """Whether a pool is open and ends when it was expected to."""
+    return before is not None and is_open_in(pool) and expiry_in(pool) == expiry_in(before)
 
 
 def _payable_pool(state: State, fields: ServicePaymentFields, height: int) -> Pool:
@@ -127,20 +159,24 @@ def _check_progress(fields: ServicePaymentFields, record: Target) -> None:
         raise Refusal("AMOUNT_NOT_INCREASED", f"an amount above {record.paid}", fields.amount)
 
 
-def _settle(state: State, transaction: Transaction[ServicePaymentFields], pool: Pool, context: Context) -> Receipt:
+def _settle(
+    state: State, transaction: Transaction[ServicePaymentFields], pool: Pool, record: Target, genesis: Genesis
+) -> Receipt:
     fields = transaction.fields
-    record = state.target(fields.cptx_hash, fields.target)
     due = fields.amount - record.paid
     available = state.account(fields.target).balance + due
     if available < fields.fee:
         raise Refusal("INSUFFICIENT_BALANCE", f"a balance after the payment of at least {fields.fee}", available)
-    _pay(state, fields, pool._replace(spent=pool.spent + due), paid=due)
+    state.put_pool(fields.cptx_hash, pool.after_payment(due, PoolStatus.OPEN))
+    state.put_target(fields.cptx_hash, fields.target, Target(record.seq + 1, fields.amount))
     # The fee comes out of what was just paid, so that a payee with an empty account can settle.
-    _move_fee(state, fields.target, context.genesis.authority, gain=due, fee=fields.fee)
-    return Receipt(transaction.hash, Outcome.SETTLED, fields.fee, fields.cptx_hash, paid=due)
+    _move_fee(state, fields.target, genesis.authority, gain=due, fee=fields.fee)
+    return Receipt(transaction.hash, Outcome.SETTLED, fields.fee, fields.cptx_hash, due)
 
 
-def _slash(state: State, transaction: Transaction[ServicePaymentFields], pool: Pool, context: Context) -> Receipt:
+def _slash(
+    state: State, transaction: Transaction[ServicePaymentFields], pool: Pool, record: Target, genesis: Genesis
+) -> Receipt:
     """Pay what is left, burn the collateral less the reward.
 
     At least deposit + 1 burns: whatever part of the collateral anybody could receive, the creator could get back
@@ -148,36 +184,21 @@ def _slash(state: State, transaction: Transaction[ServicePaymentFields], pool: P
     """
     fields = transaction.fields
     paid = pool.remaining
-    reward = min(fields.fee + context.genesis.reward, pool.collateral - pool.deposit - 1)
+    reward = min(fields.fee + genesis.reward, pool.collateral - pool.deposit - 1)
     burned = pool.collateral - reward
     fee = min(fields.fee, paid + reward)
-    _pay(state, fields, pool._replace(spent=pool.deposit, status=PoolStatus.SLASHED), paid=paid)
-    _move_fee(state, fields.target, context.genesis.authority, gain=paid + reward, fee=fee)
-    state.burn(burned)
-    return Receipt(
-        transaction.hash,
-        Outcome.SLASHED,
-        fee,
-        fields.cptx_hash,
-        paid=paid,
-        burned=burned,
-        reward=reward,
-    )
-
-
-def _pay(state: State, fields: ServicePaymentFields, pool: Pool, *, paid: int) -> None:
-    """Write the pool as it is after the payment and the target's record."""
-    record = state.target(fields.cptx_hash, fields.target)
-    state.put_pool(fields.cptx_hash, pool)
+    state.put_pool(fields.cptx_hash, pool.after_payment(paid, PoolStatus.SLASHED))
     state.put_target(fields.cptx_hash, fields.target, Target(record.seq + 1, record.paid + paid))
+    _move_fee(state, fields.target, genesis.authority, gain=paid + reward, fee=fee)
+    state.burn(burned)
+    return Receipt(transaction.hash, Outcome.SLASHED, fee, fields.cptx_hash, paid, burned, reward)
 
 
 def _move_fee(state: State, target: bytes, authority: bytes, *, gain: int, fee: int) -> None:
     """Credit the target with its gain, take the fee from it and give that to the authority."""
-    account = state.account(target)
-    balance = account.balance + gain - fee
-    if balance != account.balance:
-        state.put_account(target, account._replace(balance=balance))
+    if gain != fee:
+        account = state.account(target)
+        state.put_account(target, Account(account.balance + gain - fee, account.nonce))
     state.credit(authority, fee)
 
 

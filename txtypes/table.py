@@ -18,7 +18,6 @@ from ledger.transaction import AnyKind, AnyTransaction, Transaction
 from .create_pool import CREATE_POOL
 from .service_payment import SERVICE_PAYMENT
 from .transfer import TRANSFER
-from .wire import signatures
 
 KINDS: Final[Mapping[int, AnyKind]] = MappingProxyType(
     {kind.code: kind for kind in (TRANSFER, CREATE_POOL, SERVICE_PAYMENT)}
@@ -41,7 +40,7 @@ def decode(raw: bytes, domain: Domain) -> AnyTransaction:
     fields = kind.decode(raw)
     digests = kind.digests(raw, domain)
     try:
-        signers = tuple(map(recover, digests, signatures(raw, kind.layout)))
+        signers = tuple(map(recover, digests, kind.signatures(raw)))
     except InvalidSignature as error:
         raise Refusal("BAD_SIGNATURE", "canonical, recoverable signatures", error) from error
     return Transaction(kind, raw, keccak256(raw), fields, signers)

@@ -5,17 +5,17 @@ Signed by the sender. Refused: ZERO_AMOUNT, BAD_NONCE (used), NONCE_GAP (future)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, StructType, struct_hash
 from ledger.errors import Refusal
 from ledger.receipt import Outcome, Receipt
 from ledger.state import State
-from ledger.transaction import Context, Lane, Part, Transaction
+from ledger.transaction import Context, Lane, Part, Records, Transaction
 
-from .sender import debit_sender, sender_lane
-from .wire import SIGNATURE, decode_fields
+from .sender import account_has_grown, debit_sender, sender_lane
+from .wire import SIGNATURE, Wire
 
 STRUCT: Final = StructType(
     "Transfer",
@@ -25,8 +25,7 @@ _TYPE_HASH = STRUCT.type_hash()
 _SIGNED = slice(1, 129)
 
 
-@dataclass(frozen=True, slots=True)
-class TransferFields:
+class TransferFields(NamedTuple):
     """Amounts in base units."""
 
     to: bytes
@@ -42,11 +41,16 @@ class TransferKind:
     code: Final = 0x01
     name: Final = "Transfer"
     layout: Final = (*(Part(name, abi) for name, abi in STRUCT.members), Part("signature", SIGNATURE))
+    _wire: Final = Wire(layout)
     documents: Final = (STRUCT,)
 
     def decode(self, raw: bytes) -> TransferFields:
         """Return the fields; raises Refusal MALFORMED."""
-        return TransferFields(*decode_fields(raw, self.layout))
+        return TransferFields(*self._wire.fields(raw))
+
+    def signatures(self, raw: bytes) -> tuple[bytes, ...]:
+        """Return the signatures in their order on the wire."""
+        return self._wire.signatures(raw)
 
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the digest of Transfer."""
@@ -55,6 +59,10 @@ class TransferKind:
     def lane(self, transaction: Transaction[TransferFields]) -> Lane:
         """Queue behind the sender's lower nonces."""
         return sender_lane(transaction.sender, transaction.fields.nonce)
+
+    def stands(self, _: Sequence[Receipt], base: Records, now: Records) -> bool:
+        """More tokens refuse nothing."""
+        return account_has_grown(base, now)
 
     def apply(self, state: State, transaction: Transaction[TransferFields], context: Context) -> Receipt:
         """Debit amount and fee, then credit the receiver, then the authority."""

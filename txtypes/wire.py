@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from crypto.signature import SIGNATURE_BYTES
 from crypto.words import (
@@ -19,42 +20,46 @@ from crypto.words import (
 from ledger.errors import Refusal
 from ledger.transaction import AnyKind, Part
 
-SIGNATURE = "signature"
+SIGNATURE: Final = "signature"
 """The `abi` of a part that is a signature."""
 
 
-def wire_bytes(layout: Sequence[Part]) -> int:
-    """Return the exact length of a transaction with this layout."""
-    return 1 + sum(SIGNATURE_BYTES if part.abi == SIGNATURE else WORD_BYTES for part in layout)
+class Wire:
+    """Takes transactions of one layout apart; where everything stands is worked out once."""
 
+    __slots__ = ("_fields", "_signatures", "wire_bytes")
 
-def decode_fields(raw: bytes, layout: Sequence[Part]) -> list[Any]:
-    """Return the values of the fields (bytes and ints) in wire order; raises Refusal MALFORMED."""
-    if len(raw) != (length := wire_bytes(layout)):
-        raise Refusal("MALFORMED", f"{length} bytes", f"{len(raw)} bytes")
-    values, at = [], 1
-    for part in layout:
-        if part.abi == SIGNATURE:
-            at += SIGNATURE_BYTES
-            continue
-        try:
-            values.append(_decode_word(raw[at : at + WORD_BYTES], part.abi))
-        except WordOutOfRange as error:
-            raise Refusal("MALFORMED", f"{part.name} within the range of its type", error) from error
-        at += WORD_BYTES
-    return values
+    def __init__(self, layout: Sequence[Part]) -> None:
+        """Lay the parts behind the type byte, in order."""
+        fields: list[tuple[str, slice, Callable[[bytes], Any]]] = []
+        signatures: list[slice] = []
+        at = 1
+        for part in layout:
+            if part.abi == SIGNATURE:
+                signatures.append(slice(at, at + SIGNATURE_BYTES))
+                at += SIGNATURE_BYTES
+            else:
+                fields.append((part.name, slice(at, at + WORD_BYTES), _READERS[part.abi]))
+                at += WORD_BYTES
+        self._fields, self._signatures = tuple(fields), tuple(signatures)
+        self.wire_bytes: Final = at
+        """The exact length of a transaction with this layout."""
 
+    def fields(self, raw: bytes) -> list[Any]:
+        """Return the values of the fields (bytes and ints) in wire order; raises Refusal MALFORMED."""
+        if len(raw) != self.wire_bytes:
+            raise Refusal("MALFORMED", f"{self.wire_bytes} bytes", f"{len(raw)} bytes")
+        values = []
+        for name, place, read in self._fields:
+            try:
+                values.append(read(raw[place]))
+            except WordOutOfRange as error:
+                raise Refusal("MALFORMED", f"{name} within the range of its type", error) from error
+        return values
 
-def signatures(raw: bytes, layout: Sequence[Part]) -> tuple[bytes, ...]:
-    """Return the signatures in the order in which they stand on the wire."""
-    found, at = [], 1
-    for part in layout:
-        if part.abi == SIGNATURE:
-            found.append(raw[at : at + SIGNATURE_BYTES])
-            at += SIGNATURE_BYTES
-        else:
-            at += WORD_BYTES
-    return tuple(found)
+    def signatures(self, raw: bytes) -> tuple[bytes, ...]:
+        """Return the signatures in the order in which they stand on the wire."""
+        return tuple([raw[place] for place in self._signatures])
 
 
 def encode(kind: AnyKind, values: Mapping[str, Any], signed: Mapping[str, bytes]) -> bytes:
@@ -82,13 +87,14 @@ def encode_word(value: Any, abi: str) -> bytes:
             return encode_uint(value)
 
 
-def _decode_word(word: bytes, abi: str) -> bytes | int:
-    match abi:
-        case "address":
-            return decode_address(word)
-        case "bytes32":
-            return word
-        case "uint64":
-            return decode_uint(word, UINT64_LIMIT)
-        case _:
-            return decode_uint(word, AMOUNT_LIMIT)
+def _read_uint64(word: bytes) -> int:
+    return decode_uint(word, UINT64_LIMIT)
+
+
+def _read_amount(word: bytes) -> int:
+    return decode_uint(word, AMOUNT_LIMIT)
+
+
+_READERS: Final[Mapping[str, Callable[[bytes], Any]]] = MappingProxyType(
+    {"address": decode_address, "bytes32": bytes, "uint64": _read_uint64, "uint256": _read_amount}
+)

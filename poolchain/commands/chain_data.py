@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, aclosing
 from pathlib import Path
 from typing import Any
 
 import click
 
 from consensus.recovery import import_block
+from ledger.block import Block
 from ledger.errors import InvalidBlock
 from ledger.genesis import parse_genesis
+from poolchain.ahead import decoded_ahead
 from poolchain.chain_file import read_blocks, read_genesis, write_chain
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
@@ -20,7 +24,6 @@ from poolchain.failure import BadArgument, Failure
 from poolchain.integrity import NotOneChain
 from poolchain.opening import OpenChain, open_chain
 from poolchain.replay import verify_chain
-from txtypes.table import decode
 
 from .options import directory_option, json_option, problems
 
@@ -55,7 +58,7 @@ def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
         with _open(data_dir) as opened:
             if opened.genesis != genesis:
                 raise BadArgument(f"the file is of another chain than {data_dir}", reason="WRONG_CHAIN")
-            count = _import_blocks(opened, file)
+            count = asyncio.run(_import_blocks(opened, file))
             height = opened.chain.tip.header.height
     answer = {"imported": count, "height": hex(height)}
     click.echo(json.dumps(answer) if as_json else f"Imported {count} blocks; the head is {height}.")
@@ -70,7 +73,7 @@ def verify_command(*, data_dir: Path, as_json: bool) -> None:
         view = opened.store.view()
         with click.progressbar(length=view.height, label="Verifying", hidden=as_json) as bar:
             try:
-                verify_chain(view, opened.genesis, data_dir, lambda _done, _total: bar.update(1))
+                asyncio.run(verify_chain(view, opened.genesis, data_dir, lambda _done, _total: bar.update(1)))
             except NotOneChain as error:
                 raise Failure(str(error), reason="DAMAGED_CHAIN") from error
         head = view.tip()
@@ -89,18 +92,25 @@ def _open(data_dir: Path) -> AbstractContextManager[OpenChain]:
     return open_chain(directory, keys.authority if is_devnet else None)
 
 
-def _import_blocks(opened: OpenChain, file: Any) -> int:
+async def _import_blocks(opened: OpenChain, file: Any) -> int:
+    """Execute the blocks of a file that the chain does not have; return their number."""
     count = 0
-    for block in read_blocks(file):
-        if block.header.height <= opened.chain.tip.header.height:
-            if opened.store.view().height_of(block.header.hash()) is None:
-                raise Failure(
-                    f"block {block.header.height} of the file is not the one of this chain", reason="WRONG_BLOCK"
-                )
-            continue
-        try:
-            import_block(opened.chain, opened.record, block, lambda raws: [decode(raw, opened.domain) for raw in raws])
-        except InvalidBlock as error:
-            raise Failure(f"block {block.header.height} is not valid: {error}", reason=error.reason) from error
-        count += 1
+    async with aclosing(decoded_ahead(_new_blocks(opened, file), opened.domain)) as blocks:
+        async for block, decode in blocks:
+            try:
+                # Beside the event loop, which goes on handing out signatures.
+                await asyncio.to_thread(import_block, opened.chain, opened.record, block, decode)
+            except InvalidBlock as error:
+                raise Failure(f"block {block.header.height} is not valid: {error}", reason=error.reason) from error
+            count += 1
     return count
+
+
+def _new_blocks(opened: OpenChain, file: Any) -> Iterator[Block]:
+    """Yield the blocks of a file behind the chain's head."""
+    head = opened.chain.tip.header.height
+    for block in read_blocks(file):
+        if block.header.height > head:
+            yield block
+        elif opened.store.view().height_of(block.header.hash()) is None:
+            raise Failure(f"block {block.header.height} of the file is not the one of this chain", reason="WRONG_BLOCK")

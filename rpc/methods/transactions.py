@@ -18,6 +18,7 @@ from rpc.shapes import Json, receipt_json
 from rpc.transaction_json import TRANSACTION, GivenTransaction, check_sender
 from rpc.typed_data import DOCUMENTS, typed_data
 from rpc.values import BYTES, OBJECT, array_of, bytes_text, either, one_of
+from txtypes.table import KINDS
 
 if TYPE_CHECKING:
     from rpc.ports import NodePort
@@ -132,7 +133,7 @@ async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
     head = node.recent_blocks.read(view, view.height).block
     return {
         "hash": name,
-        "receipt": receipt_json(found.receipt, node.decode(found.raw).kind.name, found.place),
+        "receipt": receipt_json(found.receipt, KINDS[found.raw[0]].name, found.place),
         "proof": transaction_document(view, node.domain, found, head),
     }
 

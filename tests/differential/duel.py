@@ -136,7 +136,7 @@ class Duel:
             again = Block.decode(sealed.block.encode())
             if self.chain.check_sealed(self.chain.tip, again, self.decode_all).result != sealed.result:
                 self.fail(f"block {sealed.tip.header.height} comes to something else when it is imported")
-        self.chain.commit([sealed])
+        self.chain.commit(self.chain.prepare([sealed]), [sealed.block])
         return answers, sealed.block
 
     def decode(self, raw: bytes) -> AnyTransaction | Refusal:

@@ -99,9 +99,9 @@ def transaction_again(data: bytes) -> bytes:
     layout = KINDS[data[0]].layout
     fields = [part.name for part in layout if part.abi != wire.SIGNATURE]
     signed = [part.name for part in layout if part.abi == wire.SIGNATURE]
-    values = dict(zip(fields, wire.decode_fields(data, layout), strict=True))
+    values = dict(zip(fields, found.kind.decode(data), strict=True))
     assert found.raw == data
-    return wire.encode(found.kind, values, dict(zip(signed, wire.signatures(data, layout), strict=True)))
+    return wire.encode(found.kind, values, dict(zip(signed, found.kind.signatures(data), strict=True)))
 
 
 def header_again(data: bytes) -> bytes:

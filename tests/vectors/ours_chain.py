@@ -92,7 +92,7 @@ class OurChain:
         assert text(make_seal(AUTHORITY, header.hash(), self.domain)) == given["seal"]
         executed = self.check(given)
         assert executed.result == built.executed.result
-        self.chain.commit([executed])
+        self.chain.commit(self.chain.prepare([executed]), [executed.block])
         self.committed |= set(executed.transaction_hashes)
         return self.told(executed)
 

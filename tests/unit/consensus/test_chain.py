@@ -160,9 +160,10 @@ def test_what_was_built_and_not_committed_leaves_no_trace(world: World) -> None:
 def test_a_block_that_failed_to_be_written_leaves_no_trace() -> None:
     world, twin = World(), World()
     executed = world.chain.build(world.chain.tip, [world.transfer(ALICE_KEY, 0)], START).executed
+    prepared = world.chain.prepare([executed])
     world.store._kv.close()
     with pytest.raises(Exception, match="closed"):
-        world.chain.commit([executed.sealed(bytes(65))])
+        world.chain.commit(prepared, [executed.block.sealed(bytes(65))])
     assert world.chain.tip.header.height == 0
     assert world.chain._tree.root == twin.chain._tree.root
 
@@ -189,13 +190,11 @@ def test_a_group_is_bounded(world: World) -> None:
 
 def test_only_the_last_of_a_group_may_change_state(world: World) -> None:
     """Each was executed on the state after the head, so what an earlier one changes would be lost."""
-    key = SigningKey(AUTHORITY_KEY)
     first = world.chain.build(world.chain.tip, [world.transfer(ALICE_KEY, 0)], START).executed
     second = world.chain.build(first.tip, (), START).executed
-    group = [executed.sealed(make_seal(key, executed.tip.hash, world.domain)) for executed in (first, second)]
     before = world.disk.contents()
     with pytest.raises(InvariantViolation):
-        world.chain.commit(group)
+        world.chain.prepare([first, second])
     assert world.disk.contents() == before
     assert world.height == 0
 
@@ -205,7 +204,7 @@ def test_a_group_must_follow_the_head_and_itself(world: World) -> None:
     second = world.chain.build(first.tip, (), START).executed
     for group in ([second], [first, first], [second, first]):
         with pytest.raises(InvariantViolation):
-            world.chain.commit(group)
+            world.chain.prepare(group)
     assert world.height == 0
 
 

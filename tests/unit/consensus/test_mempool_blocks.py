@@ -10,7 +10,7 @@ import pytest
 from ledger.records import pool_key
 from tests.model.signing import key_of
 from tests.model.small_chain import ALICE, ALICE_KEY, AUTHORITY_KEY, BOB, BOB_KEY, CAROL, CAROL_KEY, DAVE, DAVE_KEY
-from tests.unit.consensus.world import World, contents, reasons
+from tests.unit.consensus.world import World, contents, judgements, reasons
 
 KEYS = [key_of(number) for number in range(50, 60)]
 
@@ -33,10 +33,35 @@ def test_what_was_included_is_no_longer_pending(world: World) -> None:
 
 def test_the_rest_of_a_lane_that_went_as_foreseen_keeps_its_judgement(world: World) -> None:
     world.add(*(world.transfer(ALICE_KEY, nonce) for nonce in range(6)))
-    (before,) = contents(world.mempool).values()
+    (before,) = judgements(world.mempool)
     world.mine(*(world.transfer(ALICE_KEY, nonce) for nonce in range(4)))
-    (after,) = contents(world.mempool).values()
+    (after,) = judgements(world.mempool)
     assert [entry is former for entry, former in zip(after, before[4:], strict=True)] == [True, True]
+
+
+def test_what_others_take_out_of_a_pool_calls_for_no_judgement_while_enough_remains(world: World) -> None:
+    pool = world.pool(deposit=1000)
+    world.add(world.pay(BOB_KEY, pool, 300), world.pay(BOB_KEY, pool, 400, 2))
+    (before,) = judgements(world.mempool)
+    world.mine(world.pay(CAROL_KEY, pool, 600))
+    (after,) = judgements(world.mempool)
+    assert [entry is former for entry, former in zip(after, before, strict=True)] == [True, True]
+    # The next in the lane is judged on what remains now: nothing.
+    assert world.mempool.judge(world.pay(BOB_KEY, pool, 401, 3)).is_double_spend
+    world.mine(world.pay(DAVE_KEY, pool, 1))
+    assert [[entry.is_double_spend for entry in lane] for lane in judgements(world.mempool)] == [[False, True]]
+
+
+def test_tokens_that_come_call_for_no_judgement_and_those_that_go_do(world: World) -> None:
+    world.add(world.transfer(ALICE_KEY, 0), world.transfer(ALICE_KEY, 1))
+    (before,) = judgements(world.mempool)
+    world.mine(world.transfer(BOB_KEY, 0, to=ALICE))
+    (after,) = judgements(world.mempool)
+    assert [entry is former for entry, former in zip(after, before, strict=True)] == [True, True]
+    assert after[0].before != (world.store.view().get(b"a" + ALICE),)
+    world.add(world.transfer(ALICE_KEY, 2))
+    (fresh,) = judgements(world.mempool)
+    assert fresh[0].before == (world.store.view().get(b"a" + ALICE),)
 
 
 def test_others_transactions_of_the_same_sender_take_its_nonces(world: World) -> None:
@@ -227,7 +252,7 @@ def test_indexes_hold_what_waits_and_nothing_more(world: World) -> None:
         assert len(world.mempool._lanes.fees) <= 64
     world.add(world.pay(BOB_KEY, pool, 400, 21))
     assert index.watching(pool_key(pool)) != []
-    assert len(index) == 3 + 2
+    assert len(index) == 2 + 2
 
 
 def test_the_memory_of_what_was_dropped_holds_no_former_state(world: World) -> None:

@@ -161,6 +161,9 @@ class _Batch:
         pools = transaction.fields.pools
         return Lane(b"z" + transaction.hash, 0, tuple(map(pool_key, pools)), pools)
 
+    def stands(self, *_: object) -> bool:
+        return False
+
     def apply(self, state: State, transaction: AnyTransaction, context: Context) -> Receipt:
         for cptx_hash in transaction.fields.pools:
             pool = state.pool(cptx_hash)
@@ -194,5 +197,5 @@ def test_the_first_pool_that_ends_calls_for_a_new_judgement(world: World) -> Non
     batch = _batch(1, 10, *hashes(pools))
     lanes: Lanes = world.mempool._lanes
     world.add(batch)
-    assert lanes._index.concerned((), 4) == []
-    assert lanes._index.concerned((), 5) == [b"z" + batch.hash]
+    assert lanes._index.concerned((), (), 4) == []
+    assert lanes._index.concerned((), (), 5) == [b"z" + batch.hash]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ledger.block import Block
     from ledger.executed import ExecutedBlock
+    from ledger.receipt import Receipt
     from ledger.transaction import AnyTransaction
 
 TREE_CACHE_BYTES = 1 << 10
@@ -101,7 +102,7 @@ class World(Signer):
         self.file = MemorySigningFile()
         self.record = MemorySigningRecord(self.file)
         self.authority = Authority(self.chain, SigningKey(AUTHORITY_KEY), self.record)
-        self.mempool = Mempool(self.genesis, self.store.state(), 0, capacity)
+        self.mempool = Mempool(self.genesis, self.chain.state, 0, capacity)
 
     @property
     def height(self) -> int:
@@ -153,7 +154,8 @@ class World(Signer):
         """Bring the mempool to the new head, as a node does."""
         hashes = [transaction_hash for executed in blocks for transaction_hash in executed.transaction_hashes]
         last = blocks[-1]
-        return self.mempool.on_block(self.store.state(), last.tip.header.height, last.result.changes, hashes)
+        self.chain.state.advance()
+        return self.mempool.on_block(self.chain.state, last.tip.header.height, last.result.changes, hashes)
 
     def blocks(self) -> list[Block]:
         """All blocks behind block 0."""
@@ -161,9 +163,17 @@ class World(Signer):
         return [view.block(height) for height in range(1, view.height + 1)]
 
 
-def contents(mempool: Mempool) -> dict[bytes, list[Pending]]:
-    """Everything that is pending, lane by lane, as it was judged."""
-    return {key: list(queue.entries) for key, queue in mempool._lanes._queues.items()}
+def contents(mempool: Mempool) -> dict[bytes, list[tuple[bytes, int, Receipt]]]:
+    """Everything that is pending, lane by lane: its hash, when it came, what it would do."""
+    return {
+        key: [(entry.hash, entry.arrival, entry.receipt) for entry in queue.entries]
+        for key, queue in mempool._lanes._queues.items()
+    }
+
+
+def judgements(mempool: Mempool) -> list[list[Pending]]:
+    """The judgements themselves, lane by lane."""
+    return [list(queue.entries) for queue in mempool._lanes._queues.values()]
 
 
 def reasons(drops: Iterable[Dropped]) -> dict[bytes, str]:

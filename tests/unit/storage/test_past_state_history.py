@@ -12,7 +12,7 @@ from crypto.state_proof import EMPTY, PRESENT, verify_state_proof
 from ledger.records import BURNED_KEY, account_key, pool_key, target_key, tree_key
 from ledger.state_tree import prove
 from ledger.tree_build import compute_root
-from storage import leveldb, schema
+from storage import leveldb
 from storage.chain_store import ChainStore, create_chain
 from storage.memory import MemoryKeyValue
 from storage.past_state import STATES_KEPT, PastState, StateNotKept
@@ -64,7 +64,7 @@ def _replayed(world: World, kv: KeyValue) -> History:
     chain = Chain(store, world.genesis, world.domain, TREE_CACHE_BYTES)
     moments = [_moment(store)]
     for block in world.blocks():
-        chain.commit([chain.check_sealed(chain.tip, block, world.decode_all)])
+        chain.commit(chain.prepare([chain.check_sealed(chain.tip, block, world.decode_all)]), [block])
         moments.append(_moment(store))
     return History(world, store, moments)
 
@@ -169,13 +169,3 @@ def test_leveldb_tells_the_same(history: History, fast_folder: Path) -> None:
             assert {key: past.get(key) for key in keys} == {key: then.records.get(key) for key in keys}
             assert {key: past.page(key) for key in twin.pages} == {key: then.pages.get(key) for key in twin.pages}
         view.close()
-
-
-def test_undo_keys_of_one_entry_do_not_mix_with_those_of_another(history: History) -> None:
-    """Keys have lengths in front of them: no key with a height behind it reads as another key."""
-    keys = [(b"S", key) for key in history.keys] + [(b"Q", key) for key in history.pages]
-    undo = sorted((schema.undo_key(kind, key, height), (kind, key)) for kind, key in keys for height in (0, 7, 1 << 40))
-    together = [name for _, name in undo]
-    assert [together[at] == together[at + 1] == together[at + 2] for at in range(0, len(together), 3)] == [True] * len(
-        keys
-    )

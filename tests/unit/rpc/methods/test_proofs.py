@@ -83,7 +83,8 @@ def test_a_committed_submission_comes_with_its_proof(bench: NodeBench) -> None:
 
     async def submit_and_mine() -> Any:
         waiting = asyncio.create_task(bench.ask("tx_submit", text(raw), "committed"))
-        await asyncio.sleep(0)
+        while not bench.node.pending_count():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
         await bench.ask("dev_mine")
         return (await waiting)["result"]
 

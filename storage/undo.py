@@ -1,0 +1,81 @@
+"""What the last blocks replaced, so that the states before them can still be read and proved.
+
+What a block replaced is packed into at most 512 entries: records and pages in 256 buckets each. An entry for every
+record and page would be as much work for the database as the rest of a settlement. To read an older state, the
+entries of one bucket are looked through, block by block.
+
+    entry   b"U" || kind (S or Q) || bucket (1) || height (8)
+    value   for each: length of the key (1) || length of what was there (4) || key || what was there (empty: nothing)
+    list    b"V" || height (8)  ->  kind || bucket of each entry of the block
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from .schema import PAGE, RECORD, number
+
+Entry = tuple[bytes, bytes | None]
+
+
+def bucket_of(kind: bytes, key: bytes) -> bytes:
+    """Return the bucket of a record or page: a byte of the key that is spread evenly."""
+    # A page's key begins with its depth, and the lowest bits behind it may always be zero.
+    return key[-1:] if kind == RECORD else key[1:2] or b"\x00"
+
+
+def undo_key(kind: bytes, bucket: bytes, height: int) -> bytes:
+    """Return the key of what the block at `height` replaced in one bucket."""
+    return b"U" + kind + bucket + number(height)
+
+
+def undo_list_key(height: int) -> bytes:
+    """Return the key of the list of a block's undo entries."""
+    return b"V" + number(height)
+
+
+def undo_entries(
+    height: int, records: Mapping[bytes, bytes | None], pages: Mapping[bytes, bytes | None]
+) -> Iterator[Entry]:
+    """Yield what keeps the records and pages that the block at `height` replaced; None: there was nothing."""
+    packed: dict[bytes, list[bytes]] = {}
+    for kind, replaced in ((RECORD, records), (PAGE, pages)):
+        for key, old in replaced.items():
+            value = old or b""
+            place = kind + bucket_of(kind, key)
+            item = b"".join((len(key).to_bytes(1, "big"), len(value).to_bytes(4, "big"), key, value))
+            if place in packed:
+                packed[place].append(item)
+            else:
+                packed[place] = [item]
+    for place, items in packed.items():
+        yield b"U" + place + number(height), b"".join(items)
+    if packed:
+        yield undo_list_key(height), b"".join(packed)
+
+
+def entries_to_forget(height: int, undo_list: bytes) -> Iterator[Entry]:
+    """Yield the deletions of all undo of a block, given its list."""
+    for place in places_in(undo_list):
+        yield b"U" + place + number(height), None
+    yield undo_list_key(height), None
+
+
+def places_in(undo_list: bytes) -> Iterable[bytes]:
+    """Return kind || bucket of each entry that the list of a block names."""
+    return [undo_list[at : at + 2] for at in range(0, len(undo_list), 2)]
+
+
+def find(packed: bytes, key: bytes) -> Iterator[bytes]:
+    """Yield what was there under a key, if the entry's value names it."""
+    return (value for found, value in items_in(packed) if found == key)
+
+
+def items_in(packed: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (key, what was there) of one entry's value."""
+    at = 0
+    while at < len(packed):
+        start = at + 5
+        end = start + packed[at]
+        at = end + int.from_bytes(packed[at + 1 : start], "big")
+        yield packed[start:end], packed[end:at]

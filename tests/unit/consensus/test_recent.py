@@ -1,0 +1,48 @@
+"""What was used lately is remembered, within a bound in bytes, and never in an older version."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from consensus.recent import ENTRY_BYTES, Recent
+
+
+def test_what_was_kept_is_found_and_what_was_not_is_unknown() -> None:
+    recent = Recent(10_000)
+    recent.keep(b"one", b"1")
+    recent.keep(b"absent", None)
+    assert recent.find(b"one") == b"1"
+    assert recent.find(b"absent") is None
+    with pytest.raises(KeyError):
+        recent.find(b"other")
+
+
+def test_what_is_used_outlives_what_is_not() -> None:
+    recent = Recent(40 * ENTRY_BYTES)
+    recent.keep(b"used", b"yes")
+    recent.keep(b"unused", b"yes")
+    for number in range(500):
+        recent.keep(b"%d" % number, b"x" * 20)
+        assert recent.find(b"used") == b"yes"
+    with pytest.raises(KeyError):
+        recent.find(b"unused")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_bounded_and_always_the_newest(seed: int) -> None:
+    chance = random.Random(seed)
+    recent, newest = Recent(60_000), dict[bytes, bytes | None]()
+    for _ in range(20_000):
+        key = b"%d" % chance.randrange(400)
+        if chance.random() < 0.5:
+            newest[key] = chance.choice([None, chance.randbytes(chance.randrange(300))])
+            recent.keep_all({key: newest[key]})
+        else:
+            try:
+                assert recent.find(key) == newest[key]
+            except KeyError:
+                continue
+        held = [*recent._recent.items(), *recent._older.items()]
+        assert sum(len(key) + len(value or b"") + ENTRY_BYTES for key, value in held) <= 61_000

@@ -1,0 +1,120 @@
+"""Signatures checked by other processes: the same answers in the same order, whatever becomes of the processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from ledger.errors import Refusal
+from poolchain.verifiers import GROUP_MAX, Decoded, Verifiers
+from tests.model import signing
+from tests.model.small_chain import ALICE_KEY, BOB, BOB_KEY, RESOURCE
+from tests.workbench import Workbench
+from txtypes.table import decode
+
+BENCH = Workbench()
+GOOD = [
+    *(signing.transfer(ALICE_KEY, BENCH.signing, BOB, 1, 10, nonce) for nonce in range(40)),
+    *(signing.create_pool(ALICE_KEY, BENCH.signing, RESOURCE, 5, 9, 3, 10, nonce) for nonce in range(40)),
+    *(signing.service_payment(ALICE_KEY, BOB_KEY, BENCH.signing, 7, bytes(32), seq, 10) for seq in range(1, 41)),
+]
+BAD = [b"", b"\x09", GOOD[0][:-1], GOOD[0][:-1] + b"\x05", b"\xff" * 291, b"\x03" + b"\xff" * 290]
+MIXED = [raw for pair in zip(GOOD, BAD * 20, strict=True) for raw in pair]
+T = TypeVar("T")
+
+
+def with_verifiers(story: Callable[[Verifiers], Awaitable[T]], processes: int = 2) -> T:
+    async def run() -> T:
+        verifiers = Verifiers(BENCH.domain, processes)
+        try:
+            async with asyncio.timeout(60):
+                return await story(verifiers)
+        finally:
+            await verifiers.close()
+
+    return asyncio.run(run())
+
+
+def expected(raw: bytes) -> tuple[object, ...]:
+    try:
+        return tuple(decode(raw, BENCH.domain))
+    except Refusal as refusal:
+        return refusal.reason, refusal.expected, refusal.given
+
+
+def shown(found: Decoded) -> tuple[object, ...]:
+    return (found.reason, found.expected, found.given) if isinstance(found, Refusal) else tuple(found)
+
+
+def pids(verifiers: Verifiers) -> list[int]:
+    return [verifier.pid for verifier in verifiers._verifiers]
+
+
+def test_answers_are_those_of_decode_in_order() -> None:
+    found = with_verifiers(lambda verifiers: verifiers.decode_many(MIXED))
+    assert list(map(shown, found)) == list(map(expected, MIXED))
+
+
+def test_few_are_checked_without_a_process() -> None:
+    async def story(verifiers: Verifiers) -> None:
+        assert list(map(shown, await verifiers.decode_many(MIXED[:2]))) == list(map(expected, MIXED[:2]))
+        assert tuple(await verifiers.decode(GOOD[0])) == expected(GOOD[0])
+        assert pids(verifiers) == []
+        assert verifiers._starting is None
+
+    with_verifiers(story)
+
+
+def test_those_that_come_one_by_one_at_the_same_moment_are_checked_together() -> None:
+    async def story(verifiers: Verifiers) -> None:
+        found = await asyncio.gather(*map(verifiers.decode, MIXED), return_exceptions=True)
+        assert [shown(item) for item in found if not isinstance(item, BaseException)] == list(map(expected, GOOD))
+        assert [shown(item) for item in found if isinstance(item, Refusal)] == list(map(expected, BAD * 20))
+        assert len(pids(verifiers)) == 2
+
+    with_verifiers(story)
+
+
+def test_calls_at_the_same_time_each_get_their_own() -> None:
+    async def story(verifiers: Verifiers) -> None:
+        parts = [MIXED[at : at + size] for at, size in ((0, 240), (3, 5), (100, 64), (7, 65), (0, 129))]
+        for part, found in zip(parts, await asyncio.gather(*map(verifiers.decode_many, parts)), strict=True):
+            assert list(map(shown, found)) == list(map(expected, part))
+
+    with_verifiers(story)
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+def test_what_a_killed_process_had_is_checked_all_the_same(survivors: int) -> None:
+    async def story(verifiers: Verifiers) -> None:
+        await verifiers.decode_many(MIXED[:GROUP_MAX])
+        waiting = [asyncio.create_task(verifiers.decode_many(MIXED)) for _ in range(8)]
+        await asyncio.sleep(0)
+        for pid in pids(verifiers)[survivors:]:
+            os.kill(pid, signal.SIGKILL)
+        for found in await asyncio.gather(*waiting):
+            assert list(map(shown, found)) == list(map(expected, MIXED))
+        assert len(pids(verifiers)) == survivors
+        assert list(map(shown, await verifiers.decode_many(MIXED))) == list(map(expected, MIXED))
+
+    with_verifiers(story)
+
+
+def test_processes_end_with_the_verifiers_and_what_waits_is_still_answered() -> None:
+    async def story(verifiers: Verifiers) -> list[int]:
+        await verifiers.decode_many(MIXED)
+        started = pids(verifiers)
+        waiting = asyncio.create_task(verifiers.decode_many(MIXED))
+        await asyncio.sleep(0)
+        await verifiers.close()
+        assert list(map(shown, await waiting)) == list(map(expected, MIXED))
+        return started
+
+    for pid in with_verifiers(story):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
