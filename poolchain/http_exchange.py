@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
 
     Message = MutableMapping[str, Any]
+    Headers = list[tuple[bytes, bytes]]
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES: Final = {
