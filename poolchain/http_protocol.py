@@ -1,144 +1,50 @@
-"""uvicorn's h11 protocol with what it lacks: deadlines, a connection limit and a soft landing.
+"""HTTP/1.1 connections with deadlines, a connection limit and a soft landing.
 
-uvicorn waits for ever for the rest of a request, for a peer that does not read and, having closed,
-for its last bytes to be taken (Kludex/uvicorn#157). Here one task per server looks at every
-connection a few times a second and ends those; a request pays for it with two readings of a clock.
+Why not uvicorn's HttpToolsProtocol: it waits for ever for the rest of a request, for a peer that does not read and,
+having closed, for its last bytes to be taken (Kludex/uvicorn#157); it takes data after `Connection: close`
+for a further request (lenient_data_after_close), sends a 400 ahead of answers that are due, queues pipelined requests
+without bound, and switches to a WebSocket in the middle of an answer. Each has a test in
+tests/functional/test_slow_clients.py or test_http_smuggling.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+
+from .http_exchange import Exchange
+from .http_limits import StallWatch, make_room
+from .http_reader import SLICE_BYTES, BadRequest, Phase, RequestReader
+from .http_websocket import GuardedWebSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from uvicorn.config import Config
-    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
-_FRAMINGS: Final = (b"content-length", b"transfer-encoding")
-_HEAD: Final = b"HTTP/1.1 "
-_INTERIM_HEAD: Final = b"HTTP/1.1 1"
+    from .http_limits import HttpLimits
+    from .http_reader import Head
+
 _NO_BODY: Final = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
 _REQUEST_TIMEOUT: Final = b"HTTP/1.1 408 Request Timeout\r\n" + _NO_BODY
 _UNAVAILABLE: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n" + _NO_BODY
+_BAD_REQUEST: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 30\r\n"
+    b"Connection: close\r\n\r\nInvalid HTTP request received."
+)
 _LINGER_SECONDS: Final = 2.0
-_GIVES_WAY_AFTER_SECONDS: Final = 1.0
-_TICK_SECONDS_MAX: Final = 1.0
-_TICKS_PER_DEADLINE: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """How long and how much a connection may ask for.
+class GuardedProtocol(asyncio.Protocol):
+    """One HTTP connection that is held to the limits; uvicorn's server makes them.
 
-    `request_seconds` is for a complete request, headers and body; `idle_seconds` for a connection
-    that has had an answer and asks nothing; `stall_seconds` for a peer that takes nothing of an
-    answer; `stop_seconds` for requests under way when the node stops. Beyond `connections_max`
-    the answer is 503, but first a connection that has kept us waiting for a second gives way.
+    One request is answered at a time. Those that come in meanwhile wait, and while any waits nothing is read.
     """
 
-    request_seconds: float = 10.0
-    idle_seconds: float = 75.0
-    stall_seconds: float = 20.0
-    stop_seconds: int = 5
-    header_bytes_max: int = 64 * 1024
-    connections_max: int = 400
-
-    @property
-    def tick_seconds(self) -> float:
-        """How often connections are looked at: an eighth of the shortest limit or a second."""
-        shortest = min(self.request_seconds, self.idle_seconds, self.stall_seconds)
-        return min(shortest / _TICKS_PER_DEADLINE, _TICK_SECONDS_MAX)
-
-
-class _StrictConnection(h11.Connection):
-    """h11, stricter twice: on a length together with chunks, and on headers that come at once.
-
-    Two readers could see two requests in the first; of the second h11 bounds only the part of a
-    head that it has to keep while the rest is missing.
-    """
-
-    def __init__(self, header_bytes_max: int) -> None:
-        super().__init__(h11.SERVER, header_bytes_max)
-        self._header_bytes_max = header_bytes_max
-
-    def next_event(self) -> Any:
-        event = super().next_event()
-        if type(event) is h11.Request:
-            self._check(event)
-        return event
-
-    def _check(self, request: h11.Request) -> None:
-        size = len(request.target)
-        framings = 0
-        for name, value in request.headers:
-            size += len(name) + len(value)
-            framings += name in _FRAMINGS
-        if size > self._header_bytes_max:
-            raise h11.RemoteProtocolError("headers too large", error_status_hint=431)
-        if framings > 1:
-            raise h11.RemoteProtocolError("Content-Length with Transfer-Encoding")
-
-
-class _Line:
-    """A transport that holds a head back for its body, and whose close may be overruled.
-
-    Stands between uvicorn and asyncio's transport, of which it has all other attributes. uvicorn
-    writes the head of an answer, the body and an empty end one by one; as one packet they cost
-    one system call, and a simple client gets everything with its first read.
-    """
-
-    def __init__(self, transport: asyncio.Transport, lands_softly: Callable[[], bool]) -> None:
-        self._transport = transport
-        self._lands_softly = lands_softly
-        self._unsent_bytes = 0
-        self._moved_at = 0.0
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if data.startswith(_HEAD) and not data.startswith(_INTERIM_HEAD) and not self._head:
-            self._head = data
-        elif self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head + data)
-        elif data:
-            self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send a head that has waited in vain for its body."""
-        self.write(b"")
-
-    def close(self) -> None:
-        self.flush()
-        if not self._lands_softly():
-            self._transport.close()
-
-    def write_eof(self) -> None:
-        self.flush()
-        self._transport.write_eof()
-
-    def abort_if_stalled(self, now: float, seconds: float) -> None:
-        """Cut the line when, for `seconds`, the peer has taken nothing of what waits for it."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent == 0 or unsent < self._unsent_bytes or self._unsent_bytes == 0:
-            self._moved_at = now
-        elif now - self._moved_at > seconds:
-            self._transport.abort()
-        self._unsent_bytes = unsent
-
-
-class GuardedProtocol(H11Protocol):
-    """One HTTP connection that is held to the limits."""
+    transport: asyncio.Transport
 
     def __init__(
         self,
@@ -150,183 +56,341 @@ class GuardedProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Take `limits` besides what uvicorn hands to every protocol."""
-        super().__init__(config, server_state, app_state, _loop)
-        self.conn = _StrictConnection(limits.header_bytes_max)
-        self.limits = limits
+        self.loop = _loop or asyncio.get_running_loop()
         # Since when the present phase lasts: waiting for a request, idling, or lingering.
         self.since = self.loop.time()
         self.is_idle = False
         self.is_lingering = False
-        self.has_said_all = False
-        self._app = self.app
-        self.app = self._serve
-        self._serving: asyncio.Task[Any] | None = None
+        self.is_writable = True
+        self._limits = limits
+        self._config = config
+        self._app = config.loaded_app
+        self._app_state = app_state
+        self._server = server_state
+        self._reader = RequestReader(self, limits.header_bytes_max)
+        self._stall_watch = StallWatch()
+        self._drained: asyncio.Future[None] | None = None
+        self._base_scope: dict[str, Any] = {}
+        self._common_from: Any = None
+        self._common_headers = b""
+        # The request that is being answered or was last, the last that came in, and those between them.
+        self._current: Exchange | None = None
+        self._newest: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._unparsed = b""
+        self._is_deaf = False
+        self._is_broken = False
+        self._has_said_all = False
+
+    @property
+    def common_headers(self) -> bytes:
+        """Header lines of every answer: uvicorn renews the date once a second."""
+        headers = self._server.default_headers
+        if headers is not self._common_from:
+            self._common_from = headers
+            self._common_headers = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._common_headers
+
+    # The transport's side.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or make room, or refuse."""
-        line = _Line(transport, self._land_softly)
-        super().connection_made(cast("asyncio.Transport", line))
-        if len(self.connections) <= self.limits.connections_max:
+        self.transport = transport
+        self._base_scope = {
+            "type": "http",
+            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
+            "server": get_local_addr(transport),
+            "client": get_remote_addr(transport),
+            "scheme": "http",
+            "root_path": "",
+        }
+        connections: set[Any] = self._server.connections
+        limit = self._limits.connections_max
+        connections.add(self)
+        if len(connections) <= limit:
             return
-        lingering = sum(getattr(one, "is_lingering", False) for one in self.connections)
-        surplus = len(self.connections) - lingering - self.limits.connections_max
-        if surplus <= 0 or self._make_room():
+        lingering = sum(one.is_lingering for one in connections)
+        if len(connections) - lingering <= limit or make_room(connections, self.since):
             return
-        if lingering >= self.limits.connections_max:
+        if lingering >= limit:
             self.transport.abort()
         else:
             self.transport.write(_UNAVAILABLE)
-            self.linger()
+            self._linger()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Stop working for a peer that has left: it could leave any number of calls behind."""
-        super().connection_lost(exc)
-        if self._serving is not None:
-            self._serving.cancel()
-
-    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
-        self._serving = asyncio.current_task()
-        try:
-            await self._app(scope, receive, send)
-        except asyncio.CancelledError:
-            if not self.cycle.disconnected:
-                raise
-        finally:
-            self._serving = None
+        self._server.connections.discard(self)
+        self._is_deaf = True
+        self._waiting.clear()
+        self._unparsed = b""
+        if self._current is not None and not self._current.has_answered:
+            self._current.abandon()
+        self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of a request; while lingering they lead nowhere."""
-        if self.is_lingering:
+        """Take bytes of requests, unless they lead nowhere."""
+        if self._is_deaf:
             return
+        if self._waiting or self._unparsed:
+            self._unparsed += data
+        else:
+            self._parse(data)
+
+    def eof_received(self) -> bool:
+        """Still answer a peer that has said all it wants to say and shut down its side."""
+        self._has_said_all = True
+        self.since = self.loop.time()
+        return self._has_work()
+
+    def pause_writing(self) -> None:
+        """Called by the transport when much waits to be taken."""
+        self.is_writable = False
+
+    def resume_writing(self) -> None:
+        """Called by the transport when little is left."""
+        self.is_writable = True
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken most of what was written, or has left."""
+        if self._drained is None:
+            self._drained = self.loop.create_future()
+        await asyncio.shield(self._drained)
+
+    # The reader's side.
+
+    def _parse(self, data: bytes) -> None:
+        if len(data) <= SLICE_BYTES:
+            self._parse_slice(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), SLICE_BYTES):
+            if self._is_deaf:
+                return
+            if self._waiting:  # the rest is parsed when these are answered
+                self._unparsed = bytes(view[start:])
+                return
+            self._parse_slice(view[start : start + SLICE_BYTES])
+
+    def _parse_slice(self, data: bytes | memoryview) -> None:
+        try:
+            handshake = self._reader.read(data)
+        except BadRequest:
+            newest = self._newest
+            if self._reader.phase is Phase.NOTHING and newest is not None and not newest.keeps_alive:
+                self._is_deaf = True  # it promised to say no more
+            else:
+                self._break_off()
+            return
+        if handshake is None:
+            return
+        if self._is_answering():
+            self._break_off()
+            return
+        self._is_deaf = True
+        self._server.connections.discard(self)
+        socket = GuardedWebSocket(config=self._config, server_state=self._server, app_state=self._app_state)
+        socket.begin(self.transport, handshake)
+
+    def on_begin(self) -> None:
+        """A request begins, and the time for it."""
         if self.is_idle:
             self.is_idle = False
             self.since = self.loop.time()
-        super().data_received(data)
-        if self._has_answered():
-            self._note_end_of_request()
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Still answer a peer that has said all it wants to say and shut down its side."""
-        if self._has_answered() is not False or self.cycle.more_body:
-            return None
-        self.cycle.keep_alive = False
-        self.has_said_all = True
-        self.since = self.loop.time()
-        return True
+    def on_head(self, head: Head) -> None:
+        """The head is complete: begin to answer, in turn."""
+        path, _, query = head.target.partition(b"?")
+        text = path.decode("ascii")
+        scope = {
+            **self._base_scope,
+            "http_version": head.version,
+            "method": head.method.decode("ascii"),
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "headers": head.headers,
+        }
+        exchange = Exchange(self, scope, keeps_alive=head.keeps_alive, expects_continue=head.expects_continue)
+        self._newest = exchange
+        if self._is_answering():
+            self._waiting.append(exchange)
+            self._pause_reading()
+        else:
+            self._start(exchange)
 
-    def on_response_complete(self) -> None:
-        """Start the clock for the next request."""
-        self._note_end_of_request()
-        super().on_response_complete()
+    def on_piece(self, body: bytes) -> None:
+        """A piece of the body: beyond some, the next waits until these are read."""
+        newest = self._newest
+        if newest is not None and not newest.has_answered and newest.feed(body):
+            self._pause_reading()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP; in the middle of an answer there is nothing left to say."""
-        try:
-            super().send_400_response(msg)
-        except h11.LocalProtocolError:
-            self.transport.abort()
+    def on_end(self) -> None:
+        """The request is complete."""
+        newest = self._newest
+        if newest is not None:
+            newest.finish()
+            if newest.has_answered:
+                self.is_idle = True
+                self.since = self.loop.time()
 
-    def shutdown(self) -> None:
-        """Close when nothing is under way, else after the answer."""
-        try:
-            super().shutdown()
-        except h11.LocalProtocolError:
-            self.transport.abort()
+    def _pause_reading(self) -> None:
+        if not self.transport.is_closing() and not self._has_said_all:
+            self.transport.pause_reading()
 
-    def look_after(self, now: float) -> None:
-        """End this connection if its phase has lasted too long."""
-        if self.is_lingering:
-            if now - self.since > _LINGER_SECONDS:
-                self.transport.abort()
-        elif self.awaits_request():
-            limits = self.limits
-            if now - self.since > (limits.idle_seconds if self.is_idle else limits.request_seconds):
-                self._time_out()
+    def _resume_reading(self) -> None:
+        if not self.transport.is_closing() and not self._has_said_all:
+            self.transport.resume_reading()
 
-    def awaits_request(self) -> bool:
-        """Whether it is the peer's turn: to begin or to finish a request."""
-        state = self.conn.their_state
-        return (state is h11.IDLE or state is h11.SEND_BODY) and not self.transport.is_closing()
+    # The answers' side.
 
-    def _has_answered(self) -> bool | None:
-        """Whether the last request is answered; None when there was none yet."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        return None if cycle is None else cycle.response_complete
+    def _start(self, exchange: Exchange) -> None:
+        self._current = exchange
+        task = self.loop.create_task(exchange.run(self._app))
+        exchange.task = task
+        tasks = self._server.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
-    def _note_end_of_request(self) -> None:
-        state = self.conn.their_state
-        if state is not h11.SEND_BODY and not self.is_idle:
-            self.is_idle = not self.conn.trailing_data[0]
-            self.since = self.loop.time()
+    def _is_answering(self) -> bool:
+        return self._current is not None and not self._current.has_answered
 
-    def _time_out(self) -> None:
-        if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
-            self.transport.close()  # it said nothing, so there is nothing to answer
+    def _has_work(self) -> bool:
+        """Whether there is something to do though the peer has shut down its side."""
+        return self._current is not None and self._current.has_whole_request and not self._current.has_answered
+
+    def wants_body(self, exchange: Exchange) -> None:
+        """Go on reading, unless other requests have come in before its body is read."""
+        if exchange is self._newest:
+            self._resume_reading()
+
+    def on_answered(self, exchange: Exchange) -> None:
+        """Go on with the next answer, or give the peer time for its next request."""
+        self._server.total_requests += 1
+        if self.transport.is_closing():
             return
-        if self.conn.our_state is h11.IDLE or self.conn.our_state is h11.SEND_RESPONSE:
-            self.transport.write(_REQUEST_TIMEOUT)
-        self.linger()
+        if not exchange.keeps_alive:
+            self._close()
+            return
+        if self._waiting:
+            self._start(self._waiting.popleft())
+            self.since = self.loop.time()
+        elif self._is_broken:
+            self._say_bad_request()
+            return
+        elif self._reader.phase is not Phase.BODY:
+            self.is_idle = self._reader.phase is Phase.NOTHING
+            self.since = self.loop.time()
+        if not self._waiting:
+            self._go_on_reading()
 
-    def _make_room(self) -> bool:
-        """End the connection that has kept us waiting longest, half-open ones first.
+    def _go_on_reading(self) -> None:
+        unparsed, self._unparsed = self._unparsed, b""
+        if unparsed:
+            self._parse(unparsed)
+        if not self._waiting:
+            self._resume_reading()
+        if self._has_said_all and not self._has_work() and not self._is_deaf:
+            self.transport.close()
 
-        One that has said all it wants to say may wait for its answer or, more likely, have left.
-        """
-        waiting = [
-            connection
-            for connection in self.connections
-            if isinstance(connection, GuardedProtocol)
-            and not connection.is_lingering
-            and (connection.has_said_all or connection.awaits_request())
-            and self.since - connection.since > _GIVES_WAY_AFTER_SECONDS
-        ]
-        if not waiting:
-            return False
-        slowest = min(waiting, key=lambda connection: (connection.is_idle, connection.since))
-        slowest.transport.abort()
-        return True
+    # Endings.
 
-    def _land_softly(self) -> bool:
-        """Overrule a close before the peer has said everything: see `linger`."""
-        if self.conn.their_state is h11.SEND_BODY or self.conn.their_state is h11.ERROR:
-            self.linger()
-        return self.is_lingering
+    def _break_off(self) -> None:
+        """Take nothing more of what is not HTTP, and say so, when its turn has come."""
+        self._is_deaf = True
+        self._unparsed = b""
+        newest = self._newest
+        if self._reader.phase is Phase.BODY and newest is not None and newest is not self._current:
+            self._waiting.pop()
+        elif self._reader.phase is Phase.BODY and newest is not None and not newest.has_answered:
+            if newest.has_begun_answer:
+                self.transport.abort()  # in the middle of an answer there is nothing left to say
+                return
+            newest.abandon()
+            self._say_bad_request()
+            return
+        if self._is_answering():
+            self._is_broken = True
+        elif self._reader.phase is Phase.BODY:
+            self._linger()
+        else:
+            self._say_bad_request()
 
-    def linger(self) -> None:
+    def _say_bad_request(self) -> None:
+        self.transport.write(_BAD_REQUEST)
+        self._linger()
+
+    def _close(self) -> None:
+        """Close, softly if the peer has said or is about to say more than was answered."""
+        if self._reader.phase is Phase.NOTHING and not self._is_deaf and not self._waiting:
+            self._is_deaf = True
+            self.transport.close()
+        else:
+            self._waiting.clear()
+            self._linger()
+
+    def _linger(self) -> None:
         """Say that we are done and throw away, for two seconds, what the peer still sends.
 
         Closing a socket with unread bytes resets it, and the peer would never read our answer.
         """
-        if not self.is_lingering:
-            self.is_lingering = True
-            self.since = self.loop.time()
-            self.flow.resume_reading()
-            try:
-                self.transport.write_eof()
-            except OSError:  # it has left already
+        if self.is_lingering:
+            return
+        self._is_deaf = True
+        self._unparsed = b""
+        self.is_lingering = True
+        self.since = self.loop.time()
+        if self._has_said_all:
+            self.transport.close()
+            return
+        self._resume_reading()
+        try:
+            self.transport.write_eof()
+        except (OSError, RuntimeError):  # it has left already
+            self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn: close when nothing is under way, else after the answer."""
+        if self._current is not None and self._is_answering():
+            self._current.keeps_alive = False
+        else:
+            self.transport.close()
+
+    def look_after(self, now: float, limits: HttpLimits) -> None:
+        """End this connection if its phase has lasted too long."""
+        self._stall_watch.abort_if_stalled(self.transport, now, limits.stall_seconds)
+        if self.is_lingering:
+            if now - self.since > _LINGER_SECONDS:
                 self.transport.abort()
+        elif self._awaits_request() and now - self.since > (
+            limits.idle_seconds if self.is_idle else limits.request_seconds
+        ):
+            self._time_out()
 
+    def _awaits_request(self) -> bool:
+        """Whether it is the peer's turn: to begin or to finish a request."""
+        if self.transport.is_closing():
+            return False
+        return not self._is_answering() or (self._reader.phase is Phase.BODY and self._newest is self._current)
 
-class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """One WebSocket; `look_after` cuts it off when its peer does not read."""
+    def may_give_way(self) -> bool:
+        """Whether others may have its place.
 
-    async def send(self, message: Any) -> None:
-        """Send an event of the application, remembering that a refusal ends the handshake too.
-
-        uvicorn forgets that and would log each refused handshake as an error of the application.
+        One that has said all it wants to say may wait for its answer or, more likely, have left.
         """
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body":
-            self.handshake_complete = True
+        return not self.is_lingering and (self._has_said_all or self._awaits_request())
 
-
-async def look_after(connections: Iterable[Any], limits: HttpLimits) -> None:
-    """Hold `connections`, uvicorn's set, to the limits until cancelled."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(limits.tick_seconds)
-        now = loop.time()
-        for connection in list(connections):
-            connection.transport.abort_if_stalled(now, limits.stall_seconds)
-            if isinstance(connection, GuardedProtocol):
-                connection.look_after(now)
+    def _time_out(self) -> None:
+        current = self._current
+        if self._reader.phase is Phase.NOTHING:
+            self.transport.close()  # it said nothing, so there is nothing to answer
+            return
+        if self._reader.phase is Phase.HEAD:
+            self.transport.write(_REQUEST_TIMEOUT)
+        elif current is not None and not current.has_begun_answer:
+            current.abandon()
+            self.transport.write(_REQUEST_TIMEOUT)
+        self._linger()

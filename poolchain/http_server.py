@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 
-from .http_protocol import GuardedProtocol, GuardedWebSocket, HttpLimits, look_after
+from .http_limits import HttpLimits, look_after
+from .http_protocol import GuardedProtocol
+from .http_websocket import GuardedWebSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -41,7 +41,7 @@ class Problem(NamedTuple):
 
 def read_facts(headers: Headers) -> Facts:
     """Collect, in one pass, what the edge wants to know of a request's headers."""
-    # A second Host or Content-Length never gets here: h11 answers it with 400.
+    # A second Host or Content-Length never gets here: the server answers it with 400.
     found = {name: value for name, value in headers if name in _INTERESTING}
     return Facts(
         found.get(b"host"),

@@ -46,7 +46,8 @@ ROOMS = {
     "peers": Room(_words("crypto ledger txtypes consensus storage light"), _words("aiohttp msgspec")),
     "rpc": Room(_words("crypto ledger txtypes consensus storage light"), _words("fastapi msgspec")),
     "poolchain": Room(
-        _words("crypto ledger txtypes consensus storage light peers rpc"), _words("click uvicorn h11 eth_keyfile rich")
+        _words("crypto ledger txtypes consensus storage light peers rpc"),
+        _words("click uvicorn httptools uvloop eth_keyfile rich"),
     ),
 }
 # No clock, no chance, no thread, no file: whoever calls these rooms hands them in.

@@ -18,6 +18,7 @@ from peers.chunk_store import OriginFiles, cut_path
 from peers.live_folder import LiveFolder
 from peers.manifest import CHUNK_BYTES_DEFAULT, CHUNK_BYTES_MAX, BadManifest, Manifest
 from peers.origin_app import OriginApp
+from poolchain import event_loop
 from poolchain.chain_client import ChainClient
 from poolchain.console import examples, is_json, json_option, note
 from poolchain.failure import BadArgument, Unavailable
@@ -122,7 +123,7 @@ def serve_origin(app: OriginApp, manifest: Manifest, host: str, port: int, lifes
         _announce(manifest, f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
     try:
-        asyncio.run(serve(app, host, port, started, limits=HttpLimits(connections_max=1_000), lifespan=lifespan))
+        event_loop.run(serve(app, host, port, started, limits=HttpLimits(connections_max=1_000), lifespan=lifespan))
     except CannotListen as error:
         raise Unavailable(str(error), reason="CANNOT_LISTEN") from error
 

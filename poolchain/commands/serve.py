@@ -23,6 +23,7 @@ from peers.chain_link import NotTrusted
 from peers.manifest import BadManifest
 from peers.payment_store import StoreFailed
 from peers.transfer import NoAnswer
+from poolchain import event_loop
 from poolchain.chain_client import ChainClient, ChainFacts, number
 from poolchain.console import examples, is_json, json_option, note, table
 from poolchain.failure import Failure, Unavailable
@@ -95,7 +96,7 @@ def serve_command(*, signer: Signer, client: ChainClient, data_dir: Path | None,
     folder = data_dir or home() / "serve" / f"0x{trust.genesis_hash.hex()[:16]}-0x{key.address.hex()}"
     seller = _Seller(settings, trust, client.rpc.url, key=key, folder=folder)
     with _endings():
-        asyncio.run(seller.run(options["host"], options["port"], options["public_url"]))
+        event_loop.run(seller.run(options["host"], options["port"], options["public_url"]))
 
 
 class _Seller:

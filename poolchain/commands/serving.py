@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from crypto.address import checksum_address
 from crypto.signature import SigningKey
+from poolchain import event_loop
 from poolchain.opening import OpenChain
 from poolchain.running import NodeSettings, run_node
 
@@ -32,7 +32,7 @@ def run_in_foreground(
     # cycles, so it need not look often either.
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
-    asyncio.run(run_node(opened, key, settings, started))
+    event_loop.run(run_node(opened, key, settings, started))
 
 
 def describe(url: str, opened: OpenChain) -> dict[str, Any]:

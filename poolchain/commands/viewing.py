@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import os
@@ -22,6 +21,7 @@ from peers.node_rpc import NodeAway, NodeRefused
 from peers.payer_ledger import LedgerRefused
 from peers.transfer import NoAnswer
 from peers.viewer import FetchFailed, Purchase, Viewer
+from poolchain import event_loop
 from poolchain.chain_client import ChainClient, ChainFacts
 from poolchain.console import note
 from poolchain.failure import Failure, Unavailable
@@ -107,7 +107,7 @@ def run_purchase(wish: Wish, work: Callable[[Purchase], Awaitable[T]]) -> T:
             return await work(purchase)
 
     with _endings():
-        return asyncio.run(run())
+        return event_loop.run(run())
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from poolchain.event_loop import run
 from poolchain.http_server import CannotListen, HttpLimits, serve
 from rpc.application import Application
 from rpc.dispatch import Dispatcher
@@ -47,6 +48,6 @@ async def main(port: int, leaving_seconds: float) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
+        run(main(int(sys.argv[1]), float(sys.argv[2])))
     except CannotListen as error:
         sys.exit(str(error))

@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from poolchain.event_loop import run as run_loop
 from poolchain.http_server import HttpLimits, serve
 from rpc.application import Application
 from rpc.dispatch import Dispatcher, Later
@@ -236,7 +237,7 @@ def running(
 
     def run() -> None:
         try:
-            asyncio.run(main())
+            run_loop(main())
         except BaseException as error:  # noqa: BLE001 - whoever waits is told
             started.put(error)
 
