@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain
@@ -22,6 +23,7 @@ from ledger.records import tree_key
 from ledger.state_tree import StateTree, TreeUpdate
 from ledger.transaction import AnyTransaction
 from ledger.transition import NO_ROOM, BlockExecution, BlockResult, apply_block
+from ledger.tree_pages import ReadPage
 
 from .head_state import HeadState
 from .ports import ChainStore, Write
@@ -63,7 +65,9 @@ class Chain:
         self.state = HeadState(store.state())
         """The state after the head, from the next block on or from `state.advance()` on."""
         self._pages = Recent(PAGE_CACHE_BYTES)
-        self._tree = StateTree(self._page, self.tip.header.state_root, tree_cache_bytes)
+        # No method of this object: a circle would keep the database open until the collector comes by.
+        read_page = partial(_read_page, self._pages, store.read_page)
+        self._tree = StateTree(read_page, self.tip.header.state_root, tree_cache_bytes)
 
     def build(self, parent: Tip, candidates: Iterable[AnyTransaction], timestamp: int) -> Built:
         """Make the block after `parent` from the candidates, in their order, leaving out what breaks a rule.
@@ -130,14 +134,6 @@ class Chain:
         self.state.stage(self._store.state(), last.result.changes)
         self.tip = last.tip
 
-    def _page(self, key: bytes) -> bytes | None:
-        """Return a page of the state tree after the head."""
-        try:
-            return self._pages.find(key)
-        except KeyError:
-            # Not kept: most pages that are only read are changed by the same block, and kept then.
-            return self._store.read_page(key)
-
     def _next_header(
         self,
         parent: Tip,
@@ -199,6 +195,17 @@ class Chain:
             raise InvalidBlock("WRONG_TIMESTAMP", f"expected at least {parent.header.timestamp}")
         if header.tx_count > genesis.max_block_transactions or block.body_bytes() > genesis.max_block_bytes:
             raise InvalidBlock("BLOCK_TOO_LARGE", "the block is above maxBlockTransactions or maxBlockBytes")
+
+
+def _read_page(pages: Recent, read: ReadPage, key: bytes) -> bytes | None:
+    """Return a page of the state tree after the head.
+
+    One that is read is not kept: most are changed by the same block, and kept then.
+    """
+    try:
+        return pages.find(key)
+    except KeyError:
+        return read(key)
 
 
 def check_not_ahead(header: Header, now: int, allowed_seconds: int = 15) -> None:
