@@ -41,6 +41,12 @@ class Head(NamedTuple):
     keeps_alive: bool
     expects_continue: bool
 
+    def __bytes__(self) -> bytes:
+        """Return the head as it stands on the line."""
+        lines = [b"%b %b HTTP/%b\r\n" % (self.method, self.target, self.version.encode())]
+        lines += (b"%b: %b\r\n" % header for header in self.headers)
+        return b"".join((*lines, b"\r\n"))
+
 
 class Listener(Protocol):
     """Who is told what was read."""
@@ -69,7 +75,8 @@ class RequestReader:
         self._target = b""
         self._headers: Headers = []
         self._singular: dict[bytes, bytes] = {}
-        self._handshake: Head | None = None
+        self._upgrade: Head | None = None
+        self._is_handshake = False
         self._bytes_around = 0  # since the phase began, without the body
 
     def read(self, data: bytes | memoryview) -> Head | None:
@@ -85,18 +92,32 @@ class RequestReader:
                 break
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
-                if self._handshake is None:
-                    continue  # it wants another protocol, and goes on with this one
-                if data:
-                    raise BadRequest("data before the answer to the handshake") from None
-                return self._handshake
             except httptools.HttpParserError as error:
                 raise BadRequest(str(error)) from None
+            if self._is_handshake:
+                if data:
+                    raise BadRequest("data before the answer to the handshake")
+                return self._upgrade
+            if self._upgrade is not None:
+                self._read_without_upgrade(self._upgrade)
         if self.phase is not Phase.NOTHING:
             self._bytes_around += len(data)
             if self._bytes_around > self._header_bytes_max:
                 raise BadRequest("too large")
         return None
+
+    def _read_without_upgrade(self, head: Head) -> None:
+        """Read a head once more, without the wish for another protocol.
+
+        The parser would take such a request for one without a body, and its body for the next request.
+        """
+        self._upgrade = None
+        headers = [header for header in head.headers if header[0] != b"upgrade"]
+        self._parser = httptools.HttpRequestParser(self)
+        try:
+            self._parser.feed_data(bytes(head._replace(headers=headers)))
+        except httptools.HttpParserError as error:
+            raise BadRequest(str(error)) from None
 
     # What the parser calls; an exception ends its work with an HttpParserError.
 
@@ -140,8 +161,11 @@ class RequestReader:
             version == "1.1" and parser.should_keep_alive(),
             b"expect" in singular and singular[b"expect"].lower() == b"100-continue",
         )
-        if b"upgrade" in singular and self._wants_websocket():
-            self._handshake = head
+        if parser.should_upgrade():
+            self._upgrade = head
+            self._is_handshake = singular[b"upgrade"].lower() == b"websocket" and not (
+                b"content-length" in singular or b"transfer-encoding" in singular
+            )
         else:
             self._listener.on_head(head)
 
@@ -162,12 +186,6 @@ class RequestReader:
             if size > self._header_bytes_max:
                 raise BadRequest("too large")
 
-    def _wants_websocket(self) -> bool:
-        singular = self._singular
-        if singular[b"upgrade"].lower() != b"websocket" or not self._parser.should_upgrade():
-            return False
-        return not (b"content-length" in singular or b"transfer-encoding" in singular)
-
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._bytes_around -= len(body)
@@ -176,5 +194,5 @@ class RequestReader:
     def on_message_complete(self) -> None:
         """The request is complete."""
         self.phase = Phase.NOTHING
-        if self._handshake is None:
+        if self._upgrade is None:
             self._listener.on_end()

@@ -28,12 +28,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     def begin(self, transport: Any, head: Head) -> None:
         """Take over a connection whose peer has asked for it with `head`."""
-        lines = [head.method, b" ", head.target, b" HTTP/1.1\r\n"]
-        for name, value in head.headers:
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(b"\r\n")
         self.connection_made(transport)
-        self.data_received(b"".join(lines))
+        self.data_received(bytes(head))
         transport.set_protocol(self)
 
     async def send(self, message: Any) -> None:
