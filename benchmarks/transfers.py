@@ -19,7 +19,7 @@ from .signed import FEE, PlannedTransfer, key, sign_transfers
 
 BY_MANY: Final = "transfers by tx_submitMany"
 BY_ONE: Final = "transfers by tx_submit, 32 connections"
-ANVIL_BATCHES: Final = "anvil transfers, best batch mode"
+ANVIL_BATCHES: Final = "anvil transfers, best mode, batches"
 GOALS: Final = (Goal(BY_MANY, 1.2, ANVIL_BATCHES),)
 AMOUNT: Final = 10**15
 _FIRST_RECEIVER: Final = 2_000_000
