@@ -27,7 +27,7 @@ from ledger.tree_pages import ReadPage
 
 from .head_state import HeadState
 from .ports import ChainStore, Write
-from .recent import Recent
+from .recent import UNKNOWN, Recent
 from .seal import check_seal
 
 Decode = Callable[[Sequence[bytes]], Sequence[AnyTransaction]]
@@ -202,10 +202,8 @@ def _read_page(pages: Recent, read: ReadPage, key: bytes) -> bytes | None:
 
     One that is read is not kept: most are changed by the same block, and kept then.
     """
-    try:
-        return pages.find(key)
-    except KeyError:
-        return read(key)
+    found = pages.find(key)
+    return read(key) if found is UNKNOWN else found
 
 
 def check_not_ahead(header: Header, now: int, allowed_seconds: int = 15) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from ledger.state import StateReader
 
-from .recent import Recent
+from .recent import UNKNOWN, Recent
 
 BYTES_DEFAULT: Final = 24 << 20
 """Some 100,000 records."""
@@ -31,12 +31,11 @@ class HeadState:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the encoded record under a state key."""
-        try:
-            return self._recent.find(key)
-        except KeyError:
+        found = self._recent.find(key)
+        if found is UNKNOWN:
             found = self._state.get(key)
             self._recent.keep(key, found)
-            return found
+        return found
 
     def due_pools(self, height: int, limit: int) -> list[bytes]:
         """Return open pools with expiresAt <= height in the order (expiresAt, id), at most `limit`."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-_UNKNOWN: Final = b"?"
+UNKNOWN: Final = bytes.fromhex("756e6b6e6f776e")
+"""Stands for what is not remembered; told by identity."""
 ENTRY_BYTES: Final = 150
 """What an entry takes besides its key and value."""
 
@@ -27,12 +28,12 @@ class Recent:
         self._older: dict[bytes, bytes | None] = {}
 
     def find(self, key: bytes) -> bytes | None:
-        """Return the value that is remembered; raises KeyError where nothing is known."""
-        found = self._recent.get(key, _UNKNOWN)
-        if found is not _UNKNOWN:
-            return found
-        found = self._older[key]
-        self.keep(key, found)
+        """Return the value that is remembered, UNKNOWN (that very object) where nothing is."""
+        found = self._recent.get(key, UNKNOWN)
+        if found is UNKNOWN:
+            found = self._older.get(key, UNKNOWN)
+            if found is not UNKNOWN:
+                self.keep(key, found)
         return found
 
     def keep(self, key: bytes, value: bytes | None) -> None:
