@@ -174,7 +174,9 @@ class Lanes:
         none is committed and the kind says that the lane stands. Returns False, with nothing changed, otherwise.
         """
         entries = queue.entries
-        count = next((at for at, entry in enumerate(entries) if entry.hash not in committed), len(entries))
+        count = 0
+        while count < len(entries) and entries[count].hash in committed:
+            count += 1
         if count < len(entries):
             if self._index.is_over(queue.lane, self.context.height):
                 return False

@@ -12,10 +12,13 @@ entries of one bucket are looked through, block by block.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from struct import Struct
+from typing import Final
 
 from .schema import PAGE, RECORD, number
 
 Entry = tuple[bytes, bytes | None]
+_LENGTHS: Final = Struct(">BI")
 
 
 def bucket_of(kind: bytes, key: bytes) -> bytes:
@@ -43,7 +46,7 @@ def undo_entries(
         for key, old in replaced.items():
             value = old or b""
             place = kind + bucket_of(kind, key)
-            item = b"".join((len(key).to_bytes(1, "big"), len(value).to_bytes(4, "big"), key, value))
+            item = _LENGTHS.pack(len(key), len(value)) + key + value
             if place in packed:
                 packed[place].append(item)
             else:
@@ -75,7 +78,8 @@ def items_in(packed: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (key, what was there) of one entry's value."""
     at = 0
     while at < len(packed):
-        start = at + 5
-        end = start + packed[at]
-        at = end + int.from_bytes(packed[at + 1 : start], "big")
+        key_bytes, value_bytes = _LENGTHS.unpack_from(packed, at)
+        start = at + _LENGTHS.size
+        end = start + key_bytes
+        at = end + value_bytes
         yield packed[start:end], packed[end:at]
