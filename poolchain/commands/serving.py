@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from poolchain.opening import OpenChain
 from poolchain.running import NodeSettings, run_node
 
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
+_SWITCH_SECONDS: Final = 0.001
 
 
 def run_in_foreground(
@@ -32,6 +34,8 @@ def run_in_foreground(
     # cycles, so it need not look often either.
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
+    # A proof reads the database forty times, and asks for the interpreter's lock after each while a block is executed.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     event_loop.run(run_node(opened, key, settings, started))
 
 
