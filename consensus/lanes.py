@@ -121,19 +121,24 @@ class Lanes:
 
     def follow(
         self, state: StateReader, context: Context, changed: Iterable[bytes], committed: Collection[bytes]
-    ) -> list[Dropped]:
-        """Go on to a newer head, at which the transactions `committed` are in a block; return what breaks a rule."""
+    ) -> Iterator[list[Dropped]]:
+        """Go on to a newer head, at which the transactions `committed` are in a block, a lane at a time.
+
+        Yields what breaks a rule. Until the last step nothing may be judged or selected.
+        """
         self._state, self.context = state, context
         # Senders come before the settlements of their pools: "a" before "t".
         queues = [
             self._queues[lane_key] for lane_key in self._index.concerned(self._queues.keys(), changed, context.height)
         ]
         # All are emptied before the first is judged: a double spend of the former state says nothing about this one.
-        waiting = [(queue, self._take(queue, 0)) for queue in queues if not self._stays(queue, committed)]
-        drops: list[Dropped] = []
+        waiting: list[tuple[Queue, list[Pending]]] = []
+        for queue in queues:
+            if not self._stays(queue, committed):
+                waiting.append((queue, self._take(queue, 0)))
+            yield []
         for queue, entries in waiting:
-            drops += self._judge_again(queue, [entry for entry in entries if entry.hash not in committed])
-        return drops
+            yield self._judge_again(queue, [entry for entry in entries if entry.hash not in committed])
 
     def first_entries(self) -> Iterator[Pending]:
         """Return the transactions that wait for no other pending one."""

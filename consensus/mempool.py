@@ -8,7 +8,7 @@ settlement that has become a double spend on the way is included as one.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -106,10 +106,19 @@ class Mempool:
         `state` is the unchanging state after that block, `changed` are the state keys that changed since the last call,
         `included` the hashes of the transactions that did it.
         """
+        return [drop for drops in self.steps_on_block(state, height, changed, included) for drop in drops]
+
+    def steps_on_block(
+        self, state: StateReader, height: int, changed: Iterable[bytes], included: Iterable[bytes]
+    ) -> Iterator[list[Dropped]]:
+        """Do what `on_block` does in small steps, each of which yields what it dropped; to be taken to the end.
+
+        Until then nothing may be judged or selected; what is pending can be looked up.
+        """
         context = Context(height + 1, self._lanes.context.genesis)
-        drops = self._lanes.follow(state, context, changed, frozenset(included))
+        for drops in self._lanes.follow(state, context, changed, frozenset(included)):
+            yield self._remember(drops)
         self._lanes.fees.tidy()
-        return self._remember(drops)
 
     def _append(self, pending: Pending) -> list[Dropped]:
         """Queue a transaction behind its lane."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -38,9 +38,9 @@ class BlockMaker:
         mempool: Mempool,
         clock: Clock,
         sealing: Sealing,
-        follow: Callable[[Sequence[ExecutedBlock]], None],
+        follow: Callable[[Sequence[ExecutedBlock]], Awaitable[None]],
     ) -> None:
-        """Take the parts; `follow` is called on the event loop's thread after every commit."""
+        """Take the parts; `follow` is awaited after every commit, while nobody judges."""
         self.sealing = sealing
         self.failure: str | None = None
         """Why nothing can be written any more."""
@@ -121,10 +121,11 @@ class BlockMaker:
             self.fail(str(error))
             raise StorageFailed(str(error)) from error
 
-    def _show(self, blocks: Sequence[ExecutedBlock]) -> None:
+    async def _show(self, blocks: Sequence[ExecutedBlock]) -> None:
         """Bring the node to the new head."""
         try:
-            self._follow(blocks)
+            with self.turns.closed():
+                await self._follow(blocks)
         except StorageError as error:
             self.fail(str(error))
             raise StorageFailed(str(error)) from error
@@ -154,11 +155,11 @@ class BlockMaker:
                 begun = await self.write(self._authority.begin, candidates, self._clock.now())
             for transaction, refusal in begun.skipped:
                 _log.debug("left out 0x%s: %s", transaction.hash.hex(), refusal)
-            self._show(await self.write(self._authority.finish, begun.prepared))
+            await self._show(await self.write(self._authority.finish, begun.prepared))
             return 1
 
     async def _produce_empty(self, count: int) -> int:
         async with self._turn:
             made = await self.write(self._authority.produce_empty, count, self._clock.now())
-            self._show(made)
+            await self._show(made)
             return len(made)

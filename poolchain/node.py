@@ -35,6 +35,8 @@ from .signing import sign_transaction
 from .verifiers import Verifiers
 from .version import VERSION
 
+_STEPS_BETWEEN_PAUSES: Final = 200
+"""Lanes that are brought to a new head in one go."""
 _ADMISSIONS_BETWEEN_PAUSES: Final = 32
 """Transactions of one call that are judged before other callers get their turn: some milliseconds."""
 _log = logging.getLogger(__name__)
@@ -137,8 +139,9 @@ class Node:
         """Return the checked transaction; raises Refusal MALFORMED or BAD_SIGNATURE."""
         return decode(raw, self.domain)
 
-    def simulate(self, transaction: AnyTransaction) -> Receipt:
+    async def simulate(self, transaction: AnyTransaction) -> Receipt:
         """Return what it would do in the next block; raises Refusal."""
+        await self.maker.turns.turn()
         self._expect_new(transaction)
         return self._mempool.judge(transaction).receipt
 
@@ -195,6 +198,7 @@ class Node:
         key = self._faucet_key
         if key is None:
             raise Refusal("NOT_FOUND", "a devnet", "a chain without a faucet")
+        await self.maker.turns.turn()
         fields = {
             "to": address,
             "amount": amount,
@@ -228,18 +232,22 @@ class Node:
         except Refusal as refusal:
             return refusal
 
-    def _follow(self, blocks: Sequence[ExecutedBlock]) -> None:
-        """Bring mempool, waiting callers and listeners to the new head."""
+    async def _follow(self, blocks: Sequence[ExecutedBlock]) -> None:
+        """Bring mempool, waiting callers and listeners to the new head; in pieces, so that reads get their turn."""
         hashes = [transaction_hash for block in blocks for transaction_hash in block.transaction_hashes]
         last = blocks[-1]
+        height = last.tip.header.height
         self._chain.state.advance()
-        drops = self._mempool.on_block(self._chain.state, last.tip.header.height, last.result.changes, hashes)
+        steps = self._mempool.steps_on_block(self._chain.state, height, last.result.changes, hashes)
+        for number, drops in enumerate(steps, 1):
+            self._announce_drops(drops)
+            if number % _STEPS_BETWEEN_PAUSES == 0:
+                await asyncio.sleep(0)
         for transaction_hash in hashes:
             self._resolve(transaction_hash, None)
-        self._announce_drops(drops)
         for listener in self._listeners:
             listener(blocks)
-        _log.info("height=%d hash=0x%s transactions=%d", last.tip.header.height, last.tip.hash.hex(), len(hashes))
+        _log.info("height=%d hash=0x%s transactions=%d", height, last.tip.hash.hex(), len(hashes))
 
     def _announce_drops(self, drops: Sequence[Dropped]) -> None:
         for drop in drops:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 PATIENCE_SECONDS: Final = 0.1
@@ -47,11 +47,15 @@ class Turns:
     @asynccontextmanager
     async def executing(self) -> AsyncIterator[None]:
         """Execute a block inside, when those who judge are done or have had their time; one at a time."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._nobody_judges.wait()
-        except TimeoutError:
-            pass
+        with self.closed():
+            yield
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Have whoever wants to judge wait, inside; not to be nested."""
         self._not_executing.clear()
         try:
             yield

@@ -98,7 +98,7 @@ class NodePort(Protocol):
         """Return the checked transaction; raises Refusal MALFORMED or BAD_SIGNATURE."""
         ...
 
-    def simulate(self, transaction: AnyTransaction) -> Receipt:
+    async def simulate(self, transaction: AnyTransaction) -> Receipt:
         """Return what it would do in the next block; raises Refusal."""
         ...
 

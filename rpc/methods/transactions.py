@@ -98,7 +98,7 @@ async def tx_submitMany(node: NodePort, *, raws: list[bytes]) -> list[Json]:
 
 
 @method("tx_simulate", Param("raw", BYTES), result="the receipt it would get now")
-def tx_simulate(node: NodePort, *, raw: bytes) -> Json:
+async def tx_simulate(node: NodePort, *, raw: bytes) -> Json:
     """The receipt that a transaction would get in the next block, behind the pending ones it builds on.
 
     Nothing is submitted. blockHeight is head + 1, blockHash and index are null. The receipt of a
@@ -110,7 +110,7 @@ def tx_simulate(node: NodePort, *, raw: bytes) -> Json:
     if view.location(transaction.hash) is not None:
         refusal = Refusal("ALREADY_COMMITTED", "a transaction that is in no block", bytes_text(transaction.hash))
         raise refused(refusal, hash=bytes_text(transaction.hash))
-    return receipt_json(node.simulate(transaction), transaction.kind.name, None, view.height + 1)
+    return receipt_json(await node.simulate(transaction), transaction.kind.name, None, view.height + 1)
 
 
 async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
