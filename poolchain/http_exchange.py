@@ -219,5 +219,5 @@ class Exchange:
                 transport.write(body)
         elif len(body) <= _JOINED_BYTES_MAX:
             transport.write(head + body)
-        else:  # uvloop hands both to the system without copying them together
+        else:  # not joined: that would copy the body
             transport.writelines((head, body))
