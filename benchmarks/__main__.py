@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import expiry, fairness, growth, imports, latency, proofs, settlements, start, transfers, yardstick
+from . import expiry, fairness, growth, imports, latency, proofs, settlements, start, state_tree, transfers, yardstick
 from .checks import Wrong
 from .figures import Goal, NotMeasured, Part, Scale, report, table
 from .processes import Strangers
@@ -32,6 +32,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "latency": latency.part,
     "fairness": fairness.part,
     "expiry": expiry.part,
+    "state-tree": state_tree.part,
     "growth": growth.part,
     "proofs": proofs.part,
     "start": start.part,
@@ -44,6 +45,7 @@ GOALS: Final[Sequence[Goal]] = (
     *latency.GOALS,
     *fairness.GOALS,
     *expiry.GOALS,
+    *state_tree.GOALS,
     *growth.GOALS,
     *proofs.GOALS,
     *start.GOALS,

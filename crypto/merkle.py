@@ -106,11 +106,10 @@ class NodeTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no annotat
 
     def inclusion_path(self, index: int, size: int) -> list[bytes]:
         """Return the path of leaf `index` (from 0) in the tree of the first `size` leaves."""
-        read, path = self._read_node, []
+        read = self._read_node
         edges = peaks(size)
         own = next(at for at, (level, place) in enumerate(edges) if index >> level == place)
-        for level in range(edges[own][0]):
-            path.append(read(level, index >> level ^ 1))
+        path = [read(level, index >> level ^ 1) for level in range(edges[own][0])]
         if right := [read(*edge) for edge in edges[own + 1 :]]:
             node = right.pop()
             while right:
