@@ -30,6 +30,7 @@ from . import (
     proofs,
     settlements,
     start,
+    state_tree,
     transfers,
     yardstick,
 )
@@ -48,6 +49,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "latency": latency.part,
     "fairness": fairness.part,
     "expiry": expiry.part,
+    "state-tree": state_tree.part,
     "growth": growth.part,
     "proofs": proofs.part,
     "start": start.part,
@@ -63,6 +65,7 @@ GOALS: Final[Sequence[Goal]] = (
     *latency.GOALS,
     *fairness.GOALS,
     *expiry.GOALS,
+    *state_tree.GOALS,
     *growth.GOALS,
     *proofs.GOALS,
     *start.GOALS,

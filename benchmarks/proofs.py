@@ -2,12 +2,15 @@
 
 The latency is that of one caller on an idle node, from sending to the whole answer: an upper bound for the server's
 share. The rate is that of four callers at once; what the node's processes used for each is what one core would bear.
+Last comes what a cacher does with the three documents of a handshake, from their text to a proven pool.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import statistics
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +33,9 @@ from .runs import CPU, node_at_rest, port_of
 
 TRANSACTION: Final = "proof_getTransaction"
 STATE: Final = "proof_getState"
+HANDSHAKE: Final = "check of a handshake's documents"
+_IN_BLOCK: Final = 10
+"""Transactions of a block that has any: one for each block would be the mean of such a chain."""
 _LANES: Final = 4
 _CHECKED: Final = 20
 _WHERE: Final = "at 10^6 pools and 10^6 blocks"
@@ -47,8 +53,8 @@ GOALS: Final = tuple(
 def proofs_plan(scale: Scale) -> Plan:
     """Return the chain that proofs and starts are measured on."""
     if scale.quick:
-        return Plan(20_000, 1_000, 1_000, 20_000, 100)
-    return Plan(1_000_000, KEYED, KEYED, 1_000_000, 100)
+        return Plan(20_000, 1_000, 1_000, 20_000, _IN_BLOCK)
+    return Plan(1_000_000, KEYED, KEYED, 1_000_000, _IN_BLOCK)
 
 
 def part(scale: Scale) -> Iterator[Sample]:
@@ -62,7 +68,7 @@ def part(scale: Scale) -> Iterator[Sample]:
     with node_at_rest(folder) as node:
         for method, requests in _requests(plan, ids, chance).items():
             yield from _measure(node, f"{method} {where}", requests)
-        _check(node, ids[:_CHECKED], trust)
+        yield from _check(node, ids[:_CHECKED], trust)
 
 
 def _look(folder: Path, plan: Plan, numbers: Sequence[int]) -> tuple[list[bytes], Trust]:
@@ -78,7 +84,10 @@ def _requests(plan: Plan, ids: Sequence[bytes], chance: random.Random) -> Mappin
         pool = {"cptxHash": f"0x{found.hex()}"}
         account = {"account": f"0x{payee(chance.randrange(plan.payees)).hex()}"}
         keys.append([pool, pool | {"target": f"0x{chance.randbytes(20).hex()}"}, account][at % 3])
+    heights = [hex(chance.randrange(plan.height)) for _ in ids]
     return {
+        "proof_getHeader": [request("proof_getHeader", height) for height in heights],
+        "proof_getConsistency": [request("proof_getConsistency", height, "latest") for height in heights],
         TRANSACTION: [request(TRANSACTION, f"0x{found.hex()}") for found in ids],
         STATE: [request(STATE, key) for key in keys],
     }
@@ -105,9 +114,10 @@ def _drive(node: NodeProcess, lanes: Sequence[Sequence[bytes]]) -> tuple[Sequenc
     return driven.latencies, driven.seconds
 
 
-def _check(node: NodeProcess, ids: Sequence[bytes], trust: Trust) -> None:
-    """Raise unless a light client finds each of these pools proved."""
+def _check(node: NodeProcess, ids: Sequence[bytes], trust: Trust) -> Iterator[Sample]:
+    """Check the documents of pools as a cacher does; raises ProofRefused, and Wrong for another pool than was meant."""
     target = bytes(range(20))
+    spent, size = [], []
     with Caller(port_of(node)) as caller:
         for cptx_hash in ids:
             pool = {"cptxHash": f"0x{cptx_hash.hex()}"}
@@ -116,6 +126,12 @@ def _check(node: NodeProcess, ids: Sequence[bytes], trust: Trust) -> None:
                 caller.call(STATE, pool),
                 caller.call(STATE, pool | {"target": f"0x{target.hex()}"}),
             ]
-            documents = [parse_document(json.dumps(answer).encode()) for answer in answers]
-            proven = verify_handshake(documents[0], documents[1], documents[2], target, trust)
+            texts = [json.dumps(answer).encode() for answer in answers]
+            started = time.thread_time()
+            creation, state, record = map(parse_document, texts)
+            proven = verify_handshake(creation, state, record, target, trust)
+            spent.append(time.thread_time() - started)
+            size.append(sum(map(len, texts)))
             expect("the proven pool", cptx_hash, proven.cptx_hash)
+    yield Sample(HANDSHAKE, CPU, statistics.median(spent) * 1e6)
+    yield Sample(f"{HANDSHAKE}: their length", "bytes", statistics.median(size))

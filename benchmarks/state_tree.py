@@ -1,27 +1,23 @@
-"""Cost of the state tree on LevelDB, in microseconds per settlement and in units of two signature recoveries.
+"""Cost of the state tree on LevelDB, in microseconds of a settlement and in units of two signature recoveries.
 
-Builds a state of `--keys` keys with the bulk builder in a temporary database, then applies `--blocks` blocks of
-`--settlements` settlements, each of which touches a pool, one of its target records and the target's account; one key
-in six is new. Every block is one synced batch. What is timed is all the tree does: update, pages into the batch, adopt;
-the write is timed apart. Recoveries are timed before and after every block, so that both feel the same machine. Run it
-as `python -m benchmarks.state_tree` from the top of the repository.
+A state of 10^6 keys comes from the bulk builder, then blocks of 1,000 settlements are applied, each of which touches a
+pool, one of its target records and the target's account; one key in six is new. Every block is one synced batch. What
+is timed is all the tree does: update, pages into the batch, adopt; the write is not. Recoveries are timed before and
+after every block, so that both feel the same machine; both in processor time of the one thread.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import coincurve
 import plyvel
@@ -31,32 +27,32 @@ from ledger.state_tree import StateTree, prove
 from ledger.tree_build import build_pages
 from storage.leveldb import DEFAULT_SETTINGS
 
+from .figures import Goal, Sample, Scale
+from .large_chain import link_chain
+from .runs import CPU
+
 RECORD_BYTES = {"account": 24, "pool": 133, "target": 24}
-PROOF_SAMPLES = 10_000
+PROOF_SAMPLES = 1_000
 RECOVERIES = 500
+SETTLEMENTS = 1_000
+"""Of a block."""
+TREE: Final = "state tree at 10^6 keys"
+GOALS: Final = (Goal(TREE, 0.7, at_most=True),)
+_ROOT: Final = "root"
+_DATABASE: Final = "pages"
 
 
 class Shape(NamedTuple):
-    """A state without its keys: pool i has `targets_of(i)` targets, and there are `accounts` accounts."""
+    """A state without its keys: each pool has one target record."""
 
     pools: int
     accounts: int
     seed: int
-    targets: int
-    large_pools: int
-    large_targets: int
-
-    def targets_of(self, pool: int) -> int:
-        """Number of target records of a pool: the first `large_pools` have many."""
-        return self.large_targets if pool < self.large_pools else self.targets
 
 
-def shape_of(keys: int, seed: int, targets: int, large: tuple[int, int]) -> Shape:
-    """State of about `keys` keys: a quarter of them accounts, the rest pools and their targets."""
-    large_pools, large_targets = large
-    accounts = max(keys // 4, 1)
-    left = max(keys - accounts - large_pools * (large_targets + 1), targets + 1)
-    return Shape(left // (targets + 1) + large_pools, accounts, seed, targets, large_pools, large_targets)
+def shape_of(keys: int, seed: int) -> Shape:
+    """State of about so many keys: a quarter of them accounts, the rest pools and their targets."""
+    return Shape(3 * keys // 8, keys // 4, seed)
 
 
 def name(seed: int, kind: str, *numbers: int) -> bytes:
@@ -85,8 +81,7 @@ def keys_of(shape: Shape) -> Iterator[bytes]:
         yield account(shape, number)
     for number in range(shape.pools):
         yield pool(shape, number)
-        for index in range(shape.targets_of(number)):
-            yield target(shape, number, index)
+        yield target(shape, number, 0)
 
 
 def some_key(shape: Shape, chance: random.Random) -> bytes:
@@ -95,7 +90,7 @@ def some_key(shape: Shape, chance: random.Random) -> bytes:
     kind = chance.randrange(4)
     if kind == 0:
         return account(shape, chance.randrange(shape.accounts))
-    return pool(shape, number) if kind == 1 else target(shape, number, chance.randrange(shape.targets_of(number)))
+    return pool(shape, number) if kind == 1 else target(shape, number, 0)
 
 
 def record(key: bytes, version: int = 0) -> bytes:
@@ -158,9 +153,7 @@ def workload(shape: Shape, settlements: int, block: int, chance: random.Random) 
     changes: dict[bytes, bytes | None] = {}
     for number in range(settlements):
         chosen = chance.randrange(shape.pools)
-        index = chance.randrange(shape.targets_of(chosen))
-        if number % 2:
-            index = 1_000_000 + block * settlements + number
+        index = 1_000_000 + block * settlements + number if number % 2 else 0
         for key in (
             pool(shape, chosen),
             target(shape, chosen, index),
@@ -171,39 +164,31 @@ def workload(shape: Shape, settlements: int, block: int, chance: random.Random) 
 
 
 class Block(NamedTuple):
-    """Measurements of one block, in seconds of the clock or of processor time of this thread."""
+    """Measurements of one block, in seconds of processor time of this thread."""
 
     tree: float
-    tree_processor: float
-    write: float
     two: float
-    two_processor: float
+    """Of two recoveries."""
     reads: int
     pages: int
     page_bytes: int
 
 
-def clocks() -> tuple[float, float]:
-    """Clock and processor time of this thread, seconds: the second does not count what other programs take."""
-    return time.perf_counter(), time.thread_time()
-
-
-def time_two_recoveries() -> tuple[float, float]:
-    """Seconds, and seconds of processor time, that two recoveries take, by the mean of many."""
+def time_two_recoveries() -> float:
+    """Seconds of processor time that two recoveries take, by the mean of many."""
     digest = sha256(b"digest").digest()
     signature = coincurve.PrivateKey(digest).sign_recoverable(digest, hasher=None)
-    start = clocks()
+    start = time.thread_time()
     for _ in range(RECOVERIES):
         coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
-    end = clocks()
-    return (end[0] - start[0]) / RECOVERIES * 2, (end[1] - start[1]) / RECOVERIES * 2
+    return (time.thread_time() - start) / RECOVERIES * 2
 
 
 def run_block(database: Any, tree: StateTree, read: CountingReader, changes: dict[bytes, bytes | None]) -> Block:
     """Apply one block's changes, durably, between two halves of the measurement of recoveries."""
     read.reads = 0
     before = time_two_recoveries()
-    start = clocks()
+    start = time.thread_time()
     update = tree.update(changes)
     batch = database.write_batch(sync=True)
     for key, page in update.pages.items():
@@ -211,17 +196,14 @@ def run_block(database: Any, tree: StateTree, read: CountingReader, changes: dic
             batch.delete(key)
         else:
             batch.put(key, page)
-    filled = clocks()
+    filled = time.thread_time()
     batch.write()
-    written = clocks()
+    written = time.thread_time()
     tree.adopt(update)
-    end = clocks()
-    after = time_two_recoveries()
-    tree_time, tree_processor = (filled[at] - start[at] + end[at] - written[at] for at in (0, 1))
-    two, two_processor = ((before[at] + after[at]) / 2 for at in (0, 1))
+    spent = filled - start + time.thread_time() - written
+    two = (before + time_two_recoveries()) / 2
     size = sum(len(page or b"") for page in update.pages.values())
-    write = written[0] - filled[0]
-    return Block(tree_time, tree_processor, write, two, two_processor, read.reads, len(update.pages), size)
+    return Block(spent, two, read.reads, len(update.pages), size)
 
 
 def proof_sizes(read: CountingReader, root: bytes, shape: Shape, chance: random.Random) -> tuple[list[int], list[int]]:
@@ -240,87 +222,52 @@ def proof_sizes(read: CountingReader, root: bytes, shape: Shape, chance: random.
     return present, absent
 
 
-def say(label: str, text: str) -> None:
-    """One line of the report."""
-    sys.stdout.write(f"{label:<36}{text}\n")
-    sys.stdout.flush()
-
-
-def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Least, middle and greatest value."""
-    numbers = (min(values), statistics.median(values), max(values))
-    return " / ".join(f"{number:.{digits}f}" for number in numbers)
-
-
-def resident_mib() -> float:
-    """Resident memory of this process without mapped files (LevelDB maps its tables), MiB."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["RssAnon"].split()[0]) / 1024
-
-
-def report(title: str, blocks: Sequence[Block], settlements: int) -> None:
-    """Print what the blocks cost a settlement."""
-    micro = 1e6 / settlements
-    say(title, "min / median / max over the blocks, a settlement")
-    say("tree, units, processor time", spread([b.tree_processor / settlements / b.two_processor for b in blocks], 2))
-    say("tree, units, clock", spread([block.tree / settlements / block.two for block in blocks], 2))
-    say("tree, us, processor time", spread([block.tree_processor * micro for block in blocks]))
-    say("tree, us, clock", spread([block.tree * micro for block in blocks]))
-    say("synced write, us", spread([block.write * micro for block in blocks]))
-    say("two recoveries, us, processor time", spread([block.two_processor * 1e6 for block in blocks]))
-    say("page reads", spread([block.reads / settlements for block in blocks], 2))
-    say("pages written", spread([block.pages / settlements for block in blocks], 2))
-    say("page bytes written", spread([block.page_bytes / settlements for block in blocks], 0))
-
-
-def measure(path: Path, options: argparse.Namespace) -> None:
-    """Build in a process of its own, so that its memory is not counted; run the blocks; sample proofs."""
-    large = options.large_pools, options.large_targets
-    shape = shape_of(options.keys, options.seed, options.targets, large)
-    start = time.perf_counter()
-    with ProcessPoolExecutor(1) as builder:
-        root = builder.submit(build, path, shape).result()
-    say("state", f"{shape}, built in {time.perf_counter() - start:.0f} s")
-    database = open_database(path)
+def part(scale: Scale) -> Iterator[Sample]:
+    """Apply blocks to a state in its first minutes and, after some more, to the same state."""
+    keys, warm, measured = (20_000, 3, 3) if scale.quick else (1_000_000, 40, 20)
+    shape = shape_of(keys, scale.seed)
+    database = open_database(_copy(scale, shape))
     read = CountingReader(database)
-    before = resident_mib()
-    tree = StateTree(read, root, options.cache_bytes)
-    opened = resident_mib()
-    chance = random.Random(options.seed + 1)
+    tree = StateTree(read, (_kept(scale, shape) / _ROOT).read_bytes())
+    chance = random.Random(scale.seed + 1)
     blocks = [
-        run_block(database, tree, read, workload(shape, options.settlements, block, chance))
-        for block in range(1, options.blocks * 2 + options.warm + 1)
+        run_block(database, tree, read, workload(shape, SETTLEMENTS, block, chance))
+        for block in range(1, warm + measured + 1)
     ]
-    say("first block after the start, us", f"{blocks[0].tree_processor * 1e6 / options.settlements:.1f}")
-    report(f"first {options.blocks} blocks", blocks[: options.blocks], options.settlements)
-    report(f"{options.blocks} blocks after {options.warm} more", blocks[-options.blocks :], options.settlements)
-    say("memory: before, opened, after, MiB", f"{before:.0f}, {opened:.0f}, {resident_mib():.0f}")
+    name = "state tree, small" if scale.quick else TREE
+    yield from _samples(name, blocks[-measured:])
+    yield from _samples(f"{name}, first blocks", blocks[:measured])
     for label, sizes in zip(("present", "absent"), proof_sizes(read, tree.root, shape, chance), strict=True):
-        say(f"proof bytes {label}, mean, max", f"{statistics.mean(sizes):.0f}, {max(sizes)}")
+        yield Sample(f"{name}: longest proof, {label}", "bytes", max(sizes))
     database.close()
-    say("disk, MiB", f"{sum(file.stat().st_size for file in path.iterdir()) / (1 << 20):.0f}")
 
 
-def main() -> None:
-    """Read the options, measure in a temporary directory."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--keys", type=int, default=1_000_000)
-    parser.add_argument("--blocks", type=int, default=20)
-    parser.add_argument("--warm", type=int, default=40, help="blocks between the first and the last `--blocks`")
-    parser.add_argument("--settlements", type=int, default=1_000)
-    parser.add_argument("--seed", type=int, default=20_487)
-    parser.add_argument("--targets", type=int, default=1, help="target records of a usual pool")
-    parser.add_argument("--large-pools", type=int, default=0, help="number of pools with many targets")
-    parser.add_argument("--large-targets", type=int, default=100, help="target records of each of those")
-    parser.add_argument("--cache-bytes", type=int, default=32 << 20)
-    options = parser.parse_args()
-    say("options", str(vars(options)))
-    path = Path(tempfile.mkdtemp(prefix="state-tree-"))
-    try:
-        measure(path / "db", options)
-    finally:
-        shutil.rmtree(path)
+def _samples(name: str, blocks: Sequence[Block]) -> Iterator[Sample]:
+    """Yield the medians over blocks, for one settlement."""
+
+    def each(values: Iterable[float]) -> float:
+        return statistics.median(values) / SETTLEMENTS
+
+    yield Sample(name, "of two recoveries", each(block.tree / block.two for block in blocks))
+    yield Sample(f"{name}: each", CPU, each(block.tree * 1e6 for block in blocks))
+    yield Sample(f"{name}: pages read", "of a settlement", each(block.reads for block in blocks))
+    yield Sample(f"{name}: pages written", "of a settlement", each(block.pages for block in blocks))
+    yield Sample(f"{name}: page bytes written", "of a settlement", each(block.page_bytes for block in blocks))
 
 
-if __name__ == "__main__":
-    main()
+def _kept(scale: Scale, shape: Shape) -> Path:
+    return (scale.kept or scale.folder) / f"state-{shape.pools}"
+
+
+def _copy(scale: Scale, shape: Shape) -> Path:
+    """Return a database of its own with all pages of the state, which is made where no round has yet."""
+    kept = _kept(scale, shape)
+    if not (kept / _ROOT).exists():
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir()
+        with ProcessPoolExecutor(1) as builder:
+            root = builder.submit(build, kept / _DATABASE, shape).result()
+        (kept / _ROOT).write_bytes(root)
+    copy = scale.folder / _DATABASE
+    link_chain(kept / _DATABASE, copy)
+    return copy

@@ -64,7 +64,11 @@ def update_leaf_page(page: bytes | None, depth: int, changes: Sequence[Change]) 
     if page is None or page[0] == _PLAIN or len(entries) <= PLAIN_LEAVES * ENTRY_BYTES:
         return leaf_page(depth, entries)
     byte, rest = depth >> 3, 5 - (depth & 7)
-    return _packed(depth, entries, bytearray(page[1:_PACKED_HEAD]), {key[byte] >> rest for key, _ in changes})
+    if len(changes) == 1:
+        groups: Iterable[int] = (changes[0][0][byte] >> rest,)
+    else:
+        groups = {key[byte] >> rest for key, _ in changes}
+    return _packed(depth, entries, bytearray(page[1:_PACKED_HEAD]), groups)
 
 
 def entries_in(page: bytes) -> bytes:
@@ -84,6 +88,12 @@ def put_entries(entries: bytes, depth: int, changes: Iterable[Change]) -> bytes:
     """Sorted entries with those of the changed keys set, or removed where the record hash is None."""
     byte = depth >> 3
     for key, record_hash in changes:
+        at = entries.find(key)
+        if record_hash is not None and at >= 0 and not at % ENTRY_BYTES:
+            # Most changes are new records of keys that are there.
+            at += HASH_BYTES
+            entries = entries[:at] + record_hash + entries[at + HASH_BYTES :]
+            continue
         column = entries[byte::ENTRY_BYTES]  # sorted, for the bits before it are common to all keys
         at = bisect_left(column, key[byte]) * ENTRY_BYTES
         while (there := entries[at : at + HASH_BYTES]) < key and there:
@@ -114,7 +124,9 @@ def _packed(depth: int, entries: bytes, cells: bytearray, groups: Iterable[int])
         pair = cells[halves : halves + 2 * CELL]
         tag = BRANCH_TAGS[depth + level]
         cells[at : at + CELL] = sha256(tag + pair).digest() if pair[0] and pair[CELL] else join(tag, pair)
-    return b"\x02" + cells + entries, join(BRANCH_TAGS[depth], cells[: 2 * CELL])
+    pair, tag = cells[: 2 * CELL], BRANCH_TAGS[depth]
+    cell = sha256(tag + pair).digest() if pair[0] and pair[CELL] else join(tag, pair)
+    return b"\x02" + cells + entries, cell
 
 
 def _root_of(entries: bytes, start: int, end: int, byte: int) -> bytes:
@@ -122,17 +134,20 @@ def _root_of(entries: bytes, start: int, end: int, byte: int) -> bytes:
 
     The same as `root_of_leaves`, for a few entries that are at hand.
     """
-    if end - start == ENTRY_BYTES:
-        return sha256(LEAF_TAG + entries[start:end]).digest()
-    if start == end:
-        return NO_CELL
+    middle = start + ENTRY_BYTES
+    if end <= middle:
+        return sha256(LEAF_TAG + entries[start:end]).digest() if end == middle else NO_CELL
     last = end - ENTRY_BYTES
     while not (differing := entries[start + byte] ^ entries[last + byte]):
         byte += 1
     bits = differing.bit_length()
     mask = 1 << bits - 1
-    middle = start + ENTRY_BYTES
     while not entries[middle + byte] & mask:
         middle += ENTRY_BYTES
-    left, right = _root_of(entries, start, middle, byte), _root_of(entries, middle, end, byte)
+    # Single leaves, which most halves are, are hashed here: a call for each would cost as much as the hash.
+    if middle == start + ENTRY_BYTES:
+        left = sha256(LEAF_TAG + entries[start:middle]).digest()
+    else:
+        left = _root_of(entries, start, middle, byte)
+    right = sha256(LEAF_TAG + entries[last:end]).digest() if middle == last else _root_of(entries, middle, end, byte)
     return sha256(BRANCH_TAGS[8 * byte + 8 - bits] + left + right).digest()

@@ -44,8 +44,9 @@ class Settings:
     """Memory against speed; none of them changes what is stored, all may differ between runs."""
 
     block_cache_bytes: int = 32 * _MIB
-    # Up to two of these are in memory; a log is replayed from at most that much at a start.
-    write_buffer_bytes: int = 8 * _MIB
+    # Up to two of these are in memory; a log is replayed from at most that much at a start. Settlements touch pages
+    # all over a large state, so every buffer that is full is merged with much of it: the larger, the more seldom.
+    write_buffer_bytes: int = 16 * _MIB
     table_file_bytes: int = 8 * _MIB
     open_files_max: int = 512
     # Ten bits a key: one in a hundred reads of an absent key touches a table in vain.
