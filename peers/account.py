@@ -38,6 +38,11 @@ class Account:
         return max(self.price, self.first_amount)
 
     @property
+    def chunks_max(self) -> int:
+        """The most chunks that can be on the way at once."""
+        return self.bound // self.price if self.price else 1
+
+    @property
     def exposure(self) -> int:
         """What would be lost if the peer gave nothing more."""
         return self.credit + self.on_the_way * self.price

@@ -128,7 +128,7 @@ class Buying:
     async def all_here(self) -> None:
         """Wait until everything that is wanted is in the store."""
         while not self.queue.is_done:
-            await self.queue.wait_for_change(_TICK_SECONDS)
+            await self.queue.wait_for_change()
 
     async def chunk(self, index: int) -> bytes:
         """Return a chunk, bought before all others if it is not here."""
@@ -200,7 +200,7 @@ class Buying:
             await seller.shake_hands()
             deal.state = "buying"
             async with asyncio.TaskGroup() as workers:
-                for number in range(_DEPTH_MAX):
+                for number in range(min(_DEPTH_MAX, seller.account.chunks_max)):
                     workers.create_task(self._work(deal, seller, purse, number))
         except* Left as group:
             verdict = group.exceptions[0].verdict if isinstance(group.exceptions[0], Left) else Verdict("left")
@@ -229,7 +229,7 @@ class Buying:
                 self._expect_worth_the_risk(seller, purse)
                 index = self._next(seller, again)
             if index is None:
-                await self.queue.wait_for_change(_TICK_SECONDS)
+                await self.queue.wait_for_change()
                 continue
             await self._buy(deal, seller, index)
             self._measure(deal, seller)
@@ -296,7 +296,7 @@ class Buying:
             is_needed = self._origin is not None and not self._is_all_for_sale()
             index = self.queue.take(self._is_for_origin) if is_needed else None
             if index is None or self._origin is None:
-                await self.queue.wait_for_change(_TICK_SECONDS)
+                await self.queue.wait_for_change()
                 continue
             arrived = False
             try:
@@ -332,6 +332,7 @@ class Buying:
         """Give up when nothing moves; raises FetchFailed."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
+            self.queue.wake()  # for what comes with time alone: the end of a pause, or of patience
             now = time.monotonic()
             if self.queue.is_done:
                 self._moved = now

@@ -78,14 +78,10 @@ class ChunkQueue:
         self._arrivals.setdefault(index, []).append(future)
         await future
 
-    async def wait_for_change(self, timeout_seconds: float) -> None:
-        """Wait until something changes, or for a while."""
+    async def wait_for_change(self) -> None:
+        """Wait until something changes, or somebody calls `wake`."""
         self._changed.clear()
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+        await self._changed.wait()
 
     def wake(self) -> None:
         """Have everybody who waits look again."""

@@ -32,6 +32,7 @@ def test_several_are_on_the_way_only_where_the_bound_has_room() -> None:
     assert found.has_room()
     found.order()
     assert not found.has_room()
+    assert (found.chunks_max, account(first=10).chunks_max, account(first=1).chunks_max) == (2, 1, 1)
     single = account(first=10)
     single.order()
     assert not single.has_room()

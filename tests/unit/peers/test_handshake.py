@@ -212,6 +212,13 @@ def test_a_younger_head_than_the_cachers_own_is_fresh(served: Served) -> None:
     served.accept(served.request(), newest=head_of(served.bench, hex(HEIGHT - 1)), now=served.vantage.now + 10**6)
 
 
+def test_a_cacher_whose_clock_is_behind_takes_old_documents_and_asks_its_node(served: Served) -> None:
+    """It is not fooled by it: what it does not know yet it asks its node about, and the newer state holds."""
+    old = served.request(block=hex(HEIGHT - 1))
+    served.accept(old, now=served.vantage.now - 10**6)
+    served.accept(served.request(), now=served.vantage.now - 10**6)
+
+
 @pytest.mark.parametrize(("interval", "seconds"), [(1, 30), (5, 30), (6, 36), (60, 360)])
 def test_how_old_a_head_may_be(interval: int, seconds: int) -> None:
     assert fresh_seconds(interval) == seconds

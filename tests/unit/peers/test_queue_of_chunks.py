@@ -71,11 +71,14 @@ def test_waiting_ends_with_the_chunk_and_with_any_change() -> None:
     async def work() -> None:
         queue = ChunkQueue(window=10)
         queue.want([1])
-        waiting = [asyncio.create_task(queue.wait_for(1)), asyncio.create_task(queue.wait_for_change(10))]
+        waiting = [asyncio.create_task(queue.wait_for(1)), asyncio.create_task(queue.wait_for_change())]
         await asyncio.sleep(0)
         queue.arrived(1)
         async with asyncio.timeout(5):
             await asyncio.gather(*waiting)
-            await queue.wait_for_change(0.01)
+            waiting = [asyncio.create_task(queue.wait_for_change()) for _ in range(2)]
+            await asyncio.sleep(0)
+            queue.wake()
+            await asyncio.gather(*waiting)
 
     asyncio.run(work())
