@@ -1,7 +1,8 @@
 """When blocks come: on transaction, by hand, or at an interval; one at a time, on one writer thread.
 
-The event loop's thread owns the mempool. Building, recording, sealing and committing run on the writer thread, on
-candidates that were chosen before; what arrives meanwhile waits for the next block.
+The event loop's thread owns the mempool, and lends it to the writer thread while a block is chosen and executed (see
+`turns`). Recording, sealing and committing run on the writer thread as well; what arrives meanwhile waits for the next
+block.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from consensus.authority import Authority
+from consensus.authority import Authority, Begun
 from consensus.mempool import Mempool
 from ledger.executed import ExecutedBlock
 from rpc.errors import StorageFailed
@@ -147,16 +148,20 @@ class BlockMaker:
     async def _produce(self, *, even_empty: bool = True) -> int:
         """Make one block of what is pending when its turn comes; return the number of blocks made."""
         async with self._turn:
-            genesis = self._authority.chain.genesis
             async with self.turns.executing():
-                candidates = self._mempool.select(genesis.max_block_transactions, genesis.max_block_bytes)
-                if not candidates and not even_empty:
+                if not len(self._mempool) and not even_empty:
                     return 0
-                begun = await self.write(self._authority.begin, candidates, self._clock.now())
+                begun = await self.write(self._begin, self._clock.now())
             for transaction, refusal in begun.skipped:
                 _log.debug("left out 0x%s: %s", transaction.hash.hex(), refusal)
             await self._show(await self.write(self._authority.finish, begun.prepared))
             return 1
+
+    def _begin(self, timestamp: int) -> Begun:
+        """Execute a block of what is pending, on the writer's thread: nobody changes the mempool meanwhile."""
+        genesis = self._authority.chain.genesis
+        candidates = self._mempool.select(genesis.max_block_transactions, genesis.max_block_bytes)
+        return self._authority.begin(candidates, timestamp)
 
     async def _produce_empty(self, count: int) -> int:
         async with self._turn:
