@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from consensus.authority import Authority, Begun
@@ -26,6 +26,8 @@ from .turns import Turns
 
 ON_TRANSACTION: Final = "on-transaction"
 MANUAL: Final = "manual"
+_SMALL_BLOCK: Final = 16
+"""Transactions that are executed on the event loop's thread: some milliseconds, and one change of threads less."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -113,12 +115,17 @@ class BlockMaker:
 
     async def write(self, work: Callable[..., T], *arguments: object) -> T:
         """Run work that writes on the writer thread; raises StorageFailed when the disk failed, now or before."""
+        with self._or_fail():
+            return await asyncio.get_running_loop().run_in_executor(self._writer, work, *arguments)
+
+    @contextmanager
+    def _or_fail(self) -> Iterator[None]:
+        """Do what leads to the next block, inside; raises StorageFailed when that goes wrong, or did before."""
         self.require_alive()
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._writer, work, *arguments)
+            yield
         except Exception as error:
-            # Whatever went wrong while writing: nothing that is built on it can be trusted.
+            # Whatever it was: nothing that is built on it can be trusted.
             self.fail(str(error))
             raise StorageFailed(str(error)) from error
 
@@ -151,14 +158,18 @@ class BlockMaker:
             async with self.turns.executing():
                 if not len(self._mempool) and not even_empty:
                     return 0
-                begun = await self.write(self._begin, self._clock.now())
+                if len(self._mempool) <= _SMALL_BLOCK:
+                    with self._or_fail():
+                        begun = self._begin(self._clock.now())
+                else:
+                    begun = await self.write(self._begin, self._clock.now())
             for transaction, refusal in begun.skipped:
                 _log.debug("left out 0x%s: %s", transaction.hash.hex(), refusal)
             await self._show(await self.write(self._authority.finish, begun.prepared))
             return 1
 
     def _begin(self, timestamp: int) -> Begun:
-        """Execute a block of what is pending, on the writer's thread: nobody changes the mempool meanwhile."""
+        """Execute a block of what is pending, on either thread: nobody changes the mempool meanwhile."""
         genesis = self._authority.chain.genesis
         candidates = self._mempool.select(genesis.max_block_transactions, genesis.max_block_bytes)
         return self._authority.begin(candidates, timestamp)
