@@ -18,6 +18,8 @@ from .load import Driven, Load, drive_elsewhere
 from .processes import Memory, Watch, cpu_seconds, memory, wait_until_quiet
 
 CPU: Final = "us of processor time"
+_REFUSED: Final = 200
+"""No transactions, but enough of them for a node to start the processes that check signatures, before the clock."""
 _MICRO: Final = 1e6
 _MB: Final = 1e6
 
@@ -91,7 +93,10 @@ def drive_node(node: NodeProcess, requests: Sequence[Sequence[bytes]], count: in
     port = port_of(node)
     with Caller(port) as caller:
         first = int(caller.call("chain_status")["head"]["height"], 16)
-        before, idle = cpu_seconds(node.pid), memory(node.pid)
+        idle = memory(node.pid)
+        caller.exchange(submit_many([b"\x00"] * _REFUSED))
+        wait_until_quiet(node.pid)
+        before = cpu_seconds(node.pid)
         with Watch(node.pid) as watch:
             driven = drive_elsewhere(Load(port, requests))
         used, after = cpu_seconds(node.pid) - before, memory(node.pid)
