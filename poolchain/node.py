@@ -155,9 +155,10 @@ class Node:
     async def submit_many(self, raws: Sequence[bytes]) -> Sequence[bytes | Refusal]:
         """Submit in order; return the hash or the refusal of each."""
         self.maker.require_alive()
+        # A block need not wait for these signatures: it would be idle meanwhile, and is large as it is.
+        decoded = await self._verifiers.decode_many(raws)
         results: list[bytes | Refusal] = []
         with self.maker.turns.judging():
-            decoded = await self._verifiers.decode_many(raws)
             for at in range(0, len(decoded), _ADMISSIONS_BETWEEN_PAUSES):
                 await asyncio.sleep(0)
                 await self.maker.turns.turn()
