@@ -37,6 +37,7 @@ def import_block(chain: Chain, record: SigningRecord, block: Block, decode: Deco
     prepared = chain.prepare([executed])
     record_blocks(record, [block])
     chain.commit(prepared, [block])
+    chain.state.advance()
     return executed
 
 
@@ -58,6 +59,7 @@ def recover(chain: Chain, record: SigningRecord, decode: Decode, seal: Seal | No
     if missing:
         executed = _execute(chain, missing, decode, seal)
         chain.commit(chain.prepare(executed), [found.block for found in executed])
+        chain.state.advance()
     return len(missing)
 
 

@@ -155,7 +155,7 @@ def transaction(given: Case, secrets: list[str]) -> Case:
     except Refusal as refusal:
         raise Wrong(refusal.reason, refusal) from refusal
     parts = [part.name for part in found.kind.layout if part.abi != "signature"]
-    values = dict(zip(parts, (getattr(found.fields, each.name) for each in fields(found.fields)), strict=True))
+    values = dict(zip(parts, (getattr(found.fields, each) for each in found.fields._fields), strict=True))
     keys = [SigningKey(data(secret)) for secret in secrets]
     if found.kind is SERVICE_PAYMENT:
         by_creator = sign_payment(values, keys[0], in_domain)
@@ -198,8 +198,8 @@ RECEIPT_NAMES = ("transactionHash", "outcome", "fee", "cptxHash", "paid", "burne
 
 
 def named(value: Any, names: Sequence[str]) -> Case:
-    """The members of a dataclass under their names in JSON."""
-    members = (getattr(value, field.name) for field in fields(value))
+    """The members of a record under their names in JSON."""
+    members = value if isinstance(value, tuple) else (getattr(value, field.name) for field in fields(value))
     shown = (text(member) if isinstance(member, bytes) else hex(member) for member in members)
     return dict(zip(names, shown, strict=True))
 

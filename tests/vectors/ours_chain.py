@@ -93,6 +93,7 @@ class OurChain:
         executed = self.check(given)
         assert executed.result == built.executed.result
         self.chain.commit(self.chain.prepare([executed]), [executed.block])
+        self.chain.state.advance()
         self.committed |= set(executed.transaction_hashes)
         return self.told(executed)
 

@@ -116,6 +116,17 @@ def test_a_crash_behind_the_record_is_finished_exactly(chain: World, data: Survi
     assert data.restart() == 0
 
 
+def test_what_was_finished_is_the_state_that_is_built_and_judged_on(data: Survivors) -> None:
+    node = data.start()
+    node.writes[1] = Fault(Crash())
+    _crash(node, busy_block)
+    node = data.start()
+    assert node.recover() == MADE[busy_block]
+    records = dict(node.store.view().records())
+    assert {key: node.chain.state.get(key) for key in records} == records
+    node.die()
+
+
 @every_act
 def test_a_crash_behind_the_batch_leaves_nothing_to_do(chain: World, data: Survivors, act: Act) -> None:
     node = data.start()
