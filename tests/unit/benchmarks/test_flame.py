@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree as ET
 
 from benchmarks.flame import ROW, WIDTH, picture
 
@@ -11,7 +11,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def boxes(lines: list[str]) -> dict[str, tuple[float, float, float]]:
     """Title -> left, upper edge and width of each box."""
-    root = ElementTree.fromstring(picture(lines))
+    root = ET.fromstring(picture(lines))
     found = {}
     for box in root:
         title = box.find(f"{SVG}title")
