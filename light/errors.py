@@ -10,6 +10,7 @@ class ProofRefused(Exception):
     chain id than the one trusted. WRONG_AUTHORITY, WRONG_SEAL: not sealed by the authority trusted. WRONG_HASH,
     WRONG_INCLUSION, WRONG_HISTORY, WRONG_CONSISTENCY, WRONG_STATE: a hash or path does not lead where it should.
     WRONG_EQUIVOCATION: two headers that do not contradict each other.
+    WRONG_GENESIS: a genesis file that is not the one block 0 follows from.
     WRONG_POOL: the documents of a handshake do not belong together, or the pool is not what is asked for.
     """
 

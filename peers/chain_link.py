@@ -1,8 +1,8 @@
 """A node as a light client uses it: whatever is believed of the chain was proven to the trusted authority's seal.
 
 `ChainLink` follows the newest head over a WebSocket, or by asking where there is none, and moves only to heads that
-continue the one it knows. While the node is away the last proven head stays, `away` says why, and it is tried again
-with growing pauses. What no proof covers (the chain's minimum fee, reward and interval) is the node's word.
+continue the one it knows. The chain's parameters are those of the genesis file, which the trusted genesis hash covers.
+While the node is away the last proven head stays, `away` says why, and it is tried again with growing pauses.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from crypto.eip712 import Domain
 from ledger.records import ABSENT_TARGET, Pool, Target, pool_key, target_key
 from light.documents import ConsistencyProof, SealedHeader, StateDocument, read_document, read_sealed
 from light.errors import ProofRefused
+from light.genesis import verify_genesis
 from light.head import Equivocation, HeadFollower
 from light.verify import Trust, verify_record
 
@@ -88,7 +89,7 @@ class ChainLink:
 
     @property
     def parameters(self) -> Parameters:
-        """The genesis parameters as the node tells them; only after `connect`."""
+        """What the proven genesis sets; only after `connect`."""
         return _known(self._parameters)
 
     @property
@@ -118,20 +119,18 @@ class ChainLink:
     # Connecting and following
 
     async def connect(self) -> None:
-        """Learn the chain's parameters and a first head; raises NodeAway, NodeRefused, NotTrusted and ProofRefused."""
-        status = await self.rpc.call("chain_status")
+        """Prove the chain's parameters and a first head; raises NodeAway, NodeRefused, NotTrusted and ProofRefused."""
+        document = await self._ask("chain_getGenesis", {})
         try:
-            chain_id, genesis_hash = _number(status["chainId"]), _bytes(status["genesisHash"])
-            found = status["parameters"]
-            parameters = Parameters(*(_number(found[name]) for name in ("blockInterval", "minFee", "reward")))
-        except (KeyError, TypeError, ValueError) as error:
-            raise NodeAway(f"{self.rpc.url} does not tell its parameters: it is no Poolchain node") from error
-        if genesis_hash != self.trust.genesis_hash:
-            raise NotTrusted(f"the node's genesis is 0x{genesis_hash.hex()}, not the trusted one")
+            genesis = await self._in_thread(verify_genesis, document, self.trust)
+        except ProofRefused as refused:
+            if refused.reason == "WRONG_CHAIN":
+                raise NotTrusted(f"the node is of another chain: {refused.detail}") from refused
+            raise
         if self._follower is None:
-            self._follower = await self._in_thread(HeadFollower, self.trust, chain_id, self._head_file)
-            self._domain = Domain.of(chain_id, genesis_hash)
-        self._parameters = parameters
+            self._follower = await self._in_thread(HeadFollower, self.trust, genesis.chain_id, self._head_file)
+            self._domain = genesis.domain(self.trust.genesis_hash)
+        self._parameters = Parameters(genesis.block_interval, genesis.min_fee, genesis.reward)
         await self.refresh()
 
     @asynccontextmanager
@@ -371,14 +370,6 @@ def _known(value: T | None) -> T:
     if value is None:
         raise NodeAway("no node has been reached yet")
     return value
-
-
-def _number(quantity: str) -> int:
-    return int(quantity, 16)
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[2:])
 
 
 def _hex(data: bytes) -> str:

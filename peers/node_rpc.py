@@ -22,7 +22,8 @@ Call = tuple[str, Mapping[str, Any]]
 CALL_SECONDS: Final = 10.0
 COMMIT_SECONDS: Final = 40.0
 """Above the 30 seconds within which a node answers `wait: committed`."""
-ANSWER_BYTES_MAX: Final = 16 << 20
+ANSWER_BYTES_MAX: Final = 32 << 20
+"""Above the 25 MiB of a node's largest answer, a genesis file of many allocations say."""
 WEBSOCKET_PATH: Final = "/ws"
 _HEARTBEAT_SECONDS: Final = 10.0
 _SENTENCE_MAX: Final = 200

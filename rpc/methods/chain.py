@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Final
 
 from crypto.address import checksum_address
@@ -94,6 +95,21 @@ async def chain_getBlock(node: NodePort, *, block: Block, full: bool) -> Json:
     return {**answer, "transactions": transactions}
 
 
+@method("chain_getGenesis", result="genesisHash, genesis, headerBytes")
+def chain_getGenesis(node: NodePort) -> Json:
+    """The genesis file, and block 0's header: who trusts the genesis hash checks all parameters with them.
+
+    The Keccak-256 of headerBytes is the genesisHash. The members of `genesis` come in the order of RFC 8785: written
+    without white space they are the bytes whose Keccak-256 is that header's parentHash. A file of more allocations
+    than an answer has room for, about 300,000: LIMIT.
+    """
+    return {
+        "genesisHash": bytes_text(node.domain.genesis_hash),
+        "genesis": json.loads(node.genesis.canonical_bytes()),
+        "headerBytes": bytes_text(node.view().block(0).header.encode()),
+    }
+
+
 @method("chain_getHeader", Param("block", BLOCK), result="hash, header, headerBytes, seal")
 def chain_getHeader(node: NodePort, *, block: Block) -> Json:
     """A block's sealed header; headerBytes are the 320 bytes whose Keccak-256 is the hash.
@@ -134,4 +150,4 @@ def _limits_json(limits: Limits) -> Json:
     }
 
 
-CHAIN_METHODS: Final = (chain_status, chain_getBlock, chain_getHeader, chain_getTransaction)
+CHAIN_METHODS: Final = (chain_status, chain_getGenesis, chain_getBlock, chain_getHeader, chain_getTransaction)

@@ -154,11 +154,28 @@ def test_a_transaction_is_submitted_or_refused_with_the_reason(bench: NodeBench,
 # Trust
 
 
+@pytest.mark.parametrize("member", ["minFee", "reward", "blockInterval"])
+def test_a_node_cannot_make_up_the_chains_parameters(bench: NodeBench, tmp_path: Path, member: str) -> None:
+    async def work() -> None:
+        link, rpc = liar(bench, tmp_path)
+        rpc.lies["chain_getGenesis"] = lambda found: {**found, "genesis": {**found["genesis"], member: "0x7"}}
+        with pytest.raises(ProofRefused) as caught:
+            await link.connect()
+        assert caught.value.reason == "WRONG_GENESIS"
+        with pytest.raises(NodeAway):
+            assert link.parameters.min_fee
+        rpc.lies.clear()
+        await link.connect()
+        assert link.parameters.min_fee == bench.genesis.min_fee
+
+    run(bench, work())
+
+
 def test_a_node_of_another_chain_is_refused(bench: NodeBench, tmp_path: Path) -> None:
     async def work() -> None:
         link, rpc = bench_link(bench, tmp_path)
         link.trust = Trust(bench.genesis.authority, bytes(32))
-        with pytest.raises(NotTrusted, match="genesis"):
+        with pytest.raises(NotTrusted, match=f"another chain: the genesis is 0x{bench.domain.genesis_hash.hex()}"):
             await link.connect()
         other, _ = bench_link(bench, tmp_path)
         other.trust = Trust(BOB, bench.domain.genesis_hash)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from crypto.address import checksum_address
 from ledger.block import Block
 from ledger.header import Header
+from rpc.limits import Limits
 from tests.model.encoding import keccak
 from tests.model.small_chain import ALICE, ALICE_KEY, AUTHORITY, BOB, BOB_KEY, CAROL_KEY
 from tests.node_bench import NodeBench, text
@@ -67,6 +69,24 @@ def test_header_bytes_are_what_the_hash_is_over(bench: NodeBench) -> None:
         "authority": checksum_address(AUTHORITY),
     }
     assert len(answer["seal"]) == 2 + 130
+
+
+def test_the_genesis_is_served_in_its_canonical_form(bench: NodeBench) -> None:
+    bench.commit(bench.transfer(ALICE_KEY, BOB, 1))
+    answer = bench.call("chain_getGenesis")
+    assert list(answer) == ["genesisHash", "genesis", "headerBytes"]
+    header = bytes.fromhex(answer["headerBytes"][2:])
+    assert answer["genesisHash"] == text(keccak(header)) == text(bench.domain.genesis_hash)
+    written = json.dumps(answer["genesis"], separators=(",", ":")).encode()
+    assert written == bench.genesis.canonical_bytes()
+    assert Header.decode(header).parent_hash == keccak(written)
+    bench.refuse("INVALID_PARAMS", -32602, "chain_getGenesis", "latest")
+
+
+def test_a_genesis_of_more_than_an_answer_has_room_for_is_refused() -> None:
+    many = {f"0x{number:040x}": "0x1" for number in range(1, 200)}
+    with closing(NodeBench(limits=Limits(answer_bytes_max=8_000), alloc=many)) as bench:
+        bench.refuse("LIMIT", -32005, "chain_getGenesis")
 
 
 @pytest.mark.parametrize("name", ["chain_getBlock", "chain_getHeader"])
