@@ -18,11 +18,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from crypto.eip712 import Domain
-from peers.cacher import Cacher, CacherSettings
+from peers.cacher import Cacher
 from peers.chunk_store import ChunkStore, cut_path
 from peers.manifest import Manifest
 from peers.payer_ledger import PayerLedger
 from peers.pools_of_viewer import RESERVED_CHUNKS
+from peers.price_list import CacherSettings
 from peers.purse import Purse
 from tests.functional.cacher_process import CacherProcess
 from tests.functional.node_process import NodeProcess
@@ -125,11 +126,11 @@ async def _sell_all(found: Market, folder: Path) -> float:
     settings = CacherSettings(PRICE, quiet_seconds=1000)
     async with Cacher.open(settings, found.node.url, trust_of(found.node), key=_SELLER, folder=folder) as cacher:
         for body in found.handshakes():
-            await cacher.handshake(body)
+            await cacher.desk.handshake(body)
 
         async def view(payments: Sequence[str]) -> None:
             for index, payment in enumerate(payments):
-                await cacher.chunk(resource_id, index, payment)
+                await cacher.desk.chunk(resource_id, index, payment)
 
         start = time.perf_counter()
         await asyncio.gather(*map(view, found.payments))

@@ -47,7 +47,7 @@ class CacherApp:
             body, kind = await _answer(cacher, scope, receive)
         except Refused as refused:
             if cacher is not None:
-                cacher.count_refusal(refused)
+                cacher.desk.count_refusal(refused)
             headers = [(b"retry-after", b"1")] if refused.status == 503 else []
             await _respond(send, refused.status, msgspec.json.encode(refused.to_json()), _JSON, headers)
         except _Gone:
@@ -62,14 +62,14 @@ async def _answer(cacher: Cacher, scope: Scope, receive: Receive) -> tuple[bytes
     if method == "GET" and (found := _CHUNK.fullmatch(path)):
         payment = next((value for name, value in scope["headers"] if name == _PAYMENT), None)
         text = None if payment is None else payment.decode("latin-1")
-        return await cacher.chunk(bytes.fromhex(found[1]), int(found[2]), text), _BINARY
+        return await cacher.desk.chunk(bytes.fromhex(found[1]), int(found[2]), text), _BINARY
     if method == "GET" and (found := _RESOURCE.fullmatch(path)):
         resource_id = bytes.fromhex(found[2])
         if found[1] == "manifest":
             return cacher.shelf.manifest_json(resource_id), _JSON
-        return msgspec.json.encode(cacher.offer(resource_id)), _JSON
+        return msgspec.json.encode(cacher.desk.offer(resource_id)), _JSON
     if method == "POST" and path == "/handshake":
-        return msgspec.json.encode(await cacher.handshake(await _read_json(scope, receive))), _JSON
+        return msgspec.json.encode(await cacher.desk.handshake(await _read_json(scope, receive))), _JSON
     if method == "GET" and path == "/status":
         return msgspec.json.encode(cacher.status()), _JSON
     raise Refused("UNKNOWN_PATH", "POST /handshake or GET /chunk, /manifest, /offer or /status", f"{method} {path}")

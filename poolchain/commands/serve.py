@@ -17,11 +17,12 @@ import click
 from crypto.signature import SigningKey
 from light.errors import ProofRefused
 from light.verify import Trust
-from peers.cacher import Cacher, CacherSettings
+from peers.cacher import Cacher
 from peers.cacher_app import CacherApp
 from peers.chain_link import NotTrusted
 from peers.manifest import BadManifest
 from peers.payment_store import StoreFailed
+from peers.price_list import CacherSettings
 from peers.transfer import NoAnswer
 from poolchain import event_loop
 from poolchain.chain_client import ChainClient, ChainFacts, number
