@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from crypto.nesting import nests_deeper
 
+from .asgi import Gone, Receive, Scope, Send
 from .cacher import Cacher
 from .refused import Refused
 
@@ -22,11 +21,6 @@ _RESOURCE: Final = re.compile(r"/(manifest|offer)/0x([0-9a-f]{64})", re.ASCII)
 _PAYMENT: Final = b"poolchain-payment"
 _BINARY: Final = b"application/octet-stream"
 _JSON: Final = b"application/json"
-_log = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class CacherApp:
@@ -50,7 +44,7 @@ class CacherApp:
                 cacher.desk.count_refusal(refused)
             headers = [(b"retry-after", b"1")] if refused.status == 503 else []
             await _respond(send, refused.status, msgspec.json.encode(refused.to_json()), _JSON, headers)
-        except _Gone:
+        except Gone:
             return
         else:
             await _respond(send, 200, body, kind, [])
@@ -75,10 +69,6 @@ async def _answer(cacher: Cacher, scope: Scope, receive: Receive) -> tuple[bytes
     raise Refused("UNKNOWN_PATH", "POST /handshake or GET /chunk, /manifest, /offer or /status", f"{method} {path}")
 
 
-class _Gone(Exception):
-    """The viewer went away before its request was complete."""
-
-
 async def _read_json(scope: Scope, receive: Receive) -> object:
     """Return the value of a body; raises Refused TOO_LARGE and MALFORMED."""
     length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -88,7 +78,7 @@ async def _read_json(scope: Scope, receive: Receive) -> object:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise Gone
         body += message.get("body", b"")
         if len(body) > HANDSHAKE_BYTES_MAX:
             raise Refused("TOO_LARGE", f"at most {HANDSHAKE_BYTES_MAX} bytes", "more")

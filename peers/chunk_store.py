@@ -20,7 +20,7 @@ from crypto.eip712 import Domain
 from .manifest import CHUNK_BYTES_DEFAULT, BadManifest, FileEntry, Manifest, WrongChunk, make_fixed
 from .manifest_reader import check_path, read_manifest
 
-_MANIFEST: Final = "manifest.json"
+MANIFEST_FILE: Final = "manifest.json"
 _DATA: Final = "data"
 _HAVE: Final = "have"
 _COPY_BYTES: Final = 1 << 20
@@ -82,7 +82,7 @@ class ChunkStore:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Open or begin the store in `folder`. Raises OSError, and BadManifest for a folder of another resource."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = folder / _MANIFEST
+        kept = folder / MANIFEST_FILE
         self._folder = folder
         if kept.exists() and f'"0x{manifest.resource_id.hex()}"' not in kept.read_text():
             raise BadManifest(f"{folder} holds another resource")
@@ -98,7 +98,7 @@ class ChunkStore:
     @classmethod
     def open(cls, folder: Path, domain: Domain | None = None) -> Self:
         """Open the store that `folder` holds. Raises OSError and BadManifest."""
-        return cls(folder, read_manifest((folder / _MANIFEST).read_bytes(), domain))
+        return cls(folder, read_manifest((folder / MANIFEST_FILE).read_bytes(), domain))
 
     def __enter__(self) -> Self:
         """Hold the files."""
@@ -207,9 +207,9 @@ class ChunkStore:
         self._bits.extend(bytes(max(0, -(-self.manifest.chunk_count // 8) - len(self._bits))))
 
     def _write_manifest(self) -> None:
-        draft = self._folder / f"{_MANIFEST}.new"
+        draft = self._folder / f"{MANIFEST_FILE}.new"
         draft.write_text(json.dumps(self.manifest.to_json()))
-        draft.replace(self._folder / _MANIFEST)
+        draft.replace(self._folder / MANIFEST_FILE)
 
 
 def cut_path(root: Path, *, chunk_bytes: int = CHUNK_BYTES_DEFAULT, price_per_chunk: int) -> Manifest:

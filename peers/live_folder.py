@@ -1,16 +1,20 @@
 """A folder that grows while it is published: what an encoder writes becomes chunks of a live resource.
 
-A file is taken once it has not changed for a moment; playlists after everything else, because they name what must be
-there already. A playlist that is written anew becomes a new file of the same path; its bytes are kept in memory.
+An encoder names a segment in a playlist when it is complete: so a playlist that has not changed for a moment is taken,
+after all the files that it names. What no playlist names may still be growing, however slowly, and waits until it has
+not changed for long. A playlist that is written anew becomes a new file of the same path; its bytes are kept in memory.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, cast
+from urllib.parse import unquote
 
 from crypto.eip712 import Domain
 from crypto.signature import SigningKey
@@ -19,8 +23,13 @@ from .chunk_store import ChunkMissing, folder_files
 from .manifest import BadManifest, FileEntry, LivePart, Manifest, WrongChunk, cut, live_id, make_live
 from .manifest_reader import check_path
 
-SETTLED_SECONDS: Final = 0.7
+PLAYLIST_SECONDS: Final = 0.2
+"""Short beside the time between two segments: else a playlist that is always new is never taken."""
+UNNAMED_SECONDS: Final = 10.0
+"""An encoder of little sound may write to a segment every few seconds only."""
 _PLAYLIST_BYTES_MAX: Final = 1 << 20
+_URI: Final = re.compile(rb'^(?:#EXT[^\n]*?\bURI="([^"\n]*)"|([^#\s][^\n]*))', re.MULTILINE)
+"""RFC 8216, section 4.1: a line that is no tag, or the attribute of one."""
 _Stamp = tuple[int, int]
 
 
@@ -78,11 +87,10 @@ class LiveFolder:
         if live is None or live.ended:
             return False
         chunks, files = [*self.manifest.chunks], [*self.manifest.files]
-        paths = sorted(folder_files(self._root), key=lambda path: (_is_playlist(path), path.as_posix()))
         is_settled = True
-        for path in paths:
-            is_settled &= self._take(path, now, chunks, files)
-        ended = is_settled and _says_end([taken.data for taken in self._newest().values()])
+        for path, wait in self._in_order():
+            is_settled &= self._take(path, now - wait, chunks, files)
+        ended = is_settled and _says_end(taken.data or b"" for taken in self._newest().values())
         if len(files) == len(self.manifest.files) and not ended:
             return False
         part = replace(live, sequence=live.sequence + 1, ended=ended)
@@ -90,13 +98,29 @@ class LiveFolder:
         self.manifest = make_live(grown, self._key, self._domain)
         return True
 
-    def _take(self, path: Path, now: float, chunks: list[bytes], files: list[FileEntry]) -> bool:
-        """Take a file if it is new and settled; tell whether it is settled."""
+    def _in_order(self) -> Iterator[tuple[Path, float]]:
+        """Yield the files as they are to be taken, each with the seconds for which it must not have changed.
+
+        A playlist names other playlists, segments and keys: the outermost comes last.
+        """
+        found = folder_files(self._root)
+        texts = {path: path.read_bytes() for path in found if _is_playlist(path)}
+        named = {path: {*_named(path, text)} for path, text in texts.items()}
+        complete = {name for names in named.values() for name in names}
+        unnamed_seconds = PLAYLIST_SECONDS if _says_end(texts.values()) else UNNAMED_SECONDS
+        for path in found:
+            if path not in texts:
+                yield path, 0.0 if path in complete else unnamed_seconds
+        for path in sorted(texts, key=lambda path: (not named[path].isdisjoint(texts), path.as_posix())):
+            yield path, PLAYLIST_SECONDS
+
+    def _take(self, path: Path, latest: float, chunks: list[bytes], files: list[FileEntry]) -> bool:
+        """Take a file if it is new and was last changed by `latest`; tell whether it was."""
         found = path.stat()
         stamp = (found.st_mtime_ns, found.st_size)
         if self._stamps.get(path) == stamp or (path in self._stamps and not _is_playlist(path)):
             return True
-        if now - found.st_mtime < SETTLED_SECONDS or not found.st_size:
+        if found.st_mtime > latest or not found.st_size:
             return False
         name = path.relative_to(self._root).as_posix()
         check_path(name)
@@ -120,6 +144,13 @@ def _is_playlist(path: Path) -> bool:
     return path.suffix == ".m3u8"
 
 
-def _says_end(playlists: list[bytes | None]) -> bool:
-    media = [text for text in playlists if text is not None and b"#EXTINF" in text]
+def _named(playlist: Path, text: bytes) -> Iterator[Path]:
+    """Yield the files that a playlist names, whether or not they are there."""
+    for attribute, line in _URI.findall(text):
+        name = unquote((attribute or line).strip().decode("utf-8", "replace").partition("?")[0])
+        yield Path(os.path.normpath(playlist.parent / name))
+
+
+def _says_end(playlists: Iterable[bytes]) -> bool:
+    media = [text for text in playlists if b"#EXTINF" in text]
     return bool(media) and all(b"#EXT-X-ENDLIST" in text for text in media)

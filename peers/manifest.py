@@ -182,15 +182,27 @@ class Manifest:
         }
 
     def follows(self, older: Manifest) -> bool:
-        """Tell whether this is a later state of the same live resource: newer, signed by the same, and it begins so."""
+        """Tell whether this is a later state of the same live resource.
+
+        It is newer, signed by the same publisher, and begins with the older one's chunks and files. Only the last of
+        those files may have grown, and only behind whole chunks.
+        """
         if self.live is None or older.live is None or self.live.sequence <= older.live.sequence or older.live.ended:
             return False
         same = (self.resource_id, self.chunk_bytes, self.live.publisher)
-        return (
-            same == (older.resource_id, older.chunk_bytes, older.live.publisher)
-            and self.chunks[: len(older.chunks)] == older.chunks
-            and [file.path for file in self.files[: len(older.files)]] == [file.path for file in older.files]
+        if same != (older.resource_id, older.chunk_bytes, older.live.publisher):
+            return False
+        if self.chunks[: len(older.chunks)] != older.chunks or len(self.files) < len(older.files):
+            return False
+        before = len(older.files) - 1
+        return self.files[: max(0, before)] == older.files[: max(0, before)] and (
+            before < 0 or self._continues(self.files[before], older.files[before])
         )
+
+    def _continues(self, file: FileEntry, older: FileEntry) -> bool:
+        """Tell whether a file is the older one, or that with more chunks behind it."""
+        has_grown = file.size > older.size and older.size % self.chunk_bytes == 0
+        return file.path == older.path and (file.size == older.size or has_grown)
 
 
 def cut(reader: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:

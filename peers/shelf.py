@@ -17,7 +17,7 @@ import aiohttp
 
 from crypto.eip712 import Domain
 
-from .chunk_store import ChunkMissing, ChunkStore
+from .chunk_store import MANIFEST_FILE, ChunkMissing, ChunkStore
 from .manifest import BadManifest, Manifest
 from .origin_client import OriginClient
 from .refused import Json, Refused
@@ -68,7 +68,7 @@ class Shelf:
     async def add(self, resource_id: bytes) -> Manifest:
         """Begin to sell a resource; raises NoAnswer and BadManifest where its manifest is neither here nor there."""
         folder = self._folder / resource_id.hex()
-        if (folder / "manifest.json").exists():
+        if (folder / MANIFEST_FILE).exists():
             store = await asyncio.to_thread(ChunkStore.open, folder, self._domain)
             if store.manifest.resource_id != resource_id:
                 raise BadManifest(f"{folder} holds another resource")
@@ -92,7 +92,7 @@ class Shelf:
 
     def stored(self) -> list[bytes]:
         """Return the ids of the resources of which something is on disk."""
-        found = sorted(self._folder.glob("*/manifest.json")) if self._folder.is_dir() else []
+        found = sorted(self._folder.glob(f"*/{MANIFEST_FILE}")) if self._folder.is_dir() else []
         return [bytes.fromhex(path.parent.name) for path in found]
 
     def has(self, resource_id: bytes, index: int) -> bool:

@@ -22,11 +22,13 @@ from typing import Final, Self
 
 import aiohttp
 
+from crypto.eip712 import Domain
 from crypto.signature import SigningKey
 
 from .buying import Buying, Market
-from .chunk_store import ChunkStore
+from .chunk_store import MANIFEST_FILE, ChunkStore
 from .manifest import BadManifest, Manifest
+from .manifest_reader import read_manifest
 from .node_rpc import Json
 from .origin_client import OriginClient
 from .pools_of_viewer import Chain, PoolTerms, ViewerPools
@@ -88,33 +90,40 @@ class Viewer:
         self._stack.callback(os.close, _lock(folder))
         client = None if origin is None else OriginClient(self.session, origin, self.settings.reply_seconds)
         urls = [url.rstrip("/") for url in peers]
-        sources = [*([] if client is None else [client]), *(OriginClient(self.session, url) for url in urls)]
-        store = await self._open_store(folder, resource_id, sources)
+        sources = (*(() if client is None else (client,)), *(OriginClient(self.session, url) for url in urls))
+        store = await self._open_store(folder, resource_id, publisher, sources)
         self._stack.callback(store.close)
-        live = store.manifest.live
-        if live is not None and publisher not in (None, live.publisher):
-            raise BadManifest("the resource is of another publisher")
         under_way = UnderWay(folder / "under-way")
         self._stack.callback(under_way.close)
-        return Purchase(self, store, under_way, client, tuple(urls))
+        return Purchase(self, store, under_way, client, sources)
 
     def keep(self, purse: Purse) -> Purse:
         """Close a purse when the viewer ends."""
         self._stack.callback(purse.ledger.close)
         return purse
 
-    async def _open_store(self, folder: Path, resource_id: bytes, sources: Iterable[OriginClient]) -> ChunkStore:
-        """Take the manifest from whoever has it: it is checked, so that anybody may give it."""
+    async def _open_store(
+        self, folder: Path, resource_id: bytes, publisher: bytes | None, sources: Iterable[OriginClient]
+    ) -> ChunkStore:
+        """Take the manifest from whoever has it: it is checked, so that anybody may give it.
+
+        A name does not say whose a live resource is: who was seen first stays, and an older state is not gone back to.
+        """
         domain = self.chain.domain
+        kept = _read_kept(folder / MANIFEST_FILE, domain)
         failures: list[Exception] = [NoAnswer("nobody was named who has the resource")]
         for source in sources:
             try:
-                return ChunkStore(folder, await source.manifest(resource_id, domain))
+                found = await source.manifest(resource_id, domain)
+                _expect_publisher(found, publisher)
+                if kept is None or kept.live is None or found.follows(kept):
+                    return ChunkStore(folder, found)
             except (NoAnswer, BadManifest) as error:
                 failures.append(error)
-        if (folder / "manifest.json").exists():
-            return ChunkStore.open(folder, domain)
-        raise failures[-1]
+        if kept is None:
+            raise failures[-1]
+        _expect_publisher(kept, publisher)
+        return ChunkStore(folder, kept)
 
 
 class Purchase:
@@ -126,7 +135,7 @@ class Purchase:
         store: ChunkStore,
         under_way: UnderWay,
         origin: OriginClient | None,
-        peers: tuple[str, ...],
+        sources: tuple[OriginClient, ...],
     ) -> None:
         """Without `fund` everything comes from the origin."""
         self.store = store
@@ -136,7 +145,8 @@ class Purchase:
         self._viewer = viewer
         self._under_way = under_way
         self._origin = origin
-        self._peers = peers
+        self._sources = sources
+        """Who gives manifests: the origin, and the peers that were named."""
 
     @property
     def manifest(self) -> Manifest:
@@ -177,7 +187,8 @@ class Purchase:
         viewer = self._viewer
         market = Market(viewer.session, self._documents, self._origin, self._terms(), viewer.settings)
         buying = Buying(market, self.store, self._under_way, viewer.distrust, self.purse)
-        async with buying.running(self._peers):
+        peers = tuple(source.url for source in self._sources if source is not self._origin)
+        async with buying.running(peers):
             following = asyncio.create_task(self._follow_live(buying))
             try:
                 yield buying
@@ -216,16 +227,18 @@ class Purchase:
         return self.manifest.live is None or self.manifest.live.ended
 
     async def _follow_live(self, buying: Buying) -> None:
-        """Take newer manifests of a live resource until it ends."""
-        while self._origin is not None and not self._has_ended():
+        """Take newer manifests of a live resource, from whoever has one, until it ends."""
+        while not self._has_ended():
             await asyncio.sleep(_LIVE_SECONDS)
-            with suppress(NoAnswer, BadManifest):
-                newer = await self._origin.manifest(self.manifest.resource_id, self._viewer.chain.domain)
-                if newer.follows(self.manifest):
-                    # Cachers look once a second, too: asked at once, they would not know these chunks yet.
-                    await asyncio.sleep(_CACHERS_LAG_SECONDS)
-                    self.store.follow(newer)
-                    buying.follow(newer)
+            for source in self._sources:
+                with suppress(NoAnswer, BadManifest):
+                    newer = await source.manifest(self.manifest.resource_id, self._viewer.chain.domain)
+                    if newer.follows(self.manifest):
+                        # Cachers look once a second, too: asked at once, they would not know these chunks yet.
+                        await asyncio.sleep(_CACHERS_LAG_SECONDS)
+                        self.store.follow(newer)
+                        buying.follow(newer)
+                        break
 
     async def _documents(self, cptx_hash: bytes, target: bytes) -> Json:
         return await self._viewer.chain.handshake_documents(cptx_hash, target)
@@ -249,6 +262,21 @@ class Purchase:
             reply_seconds=settings.reply_seconds,
             block_seconds=min(parameters.block_interval, _BLOCK_SECONDS_MAX),
         )
+
+
+def _read_kept(path: Path, domain: Domain) -> Manifest | None:
+    """Return the manifest of an interrupted purchase; None where there is none that can be read."""
+    try:
+        return read_manifest(path.read_bytes(), domain)
+    except (FileNotFoundError, BadManifest):
+        return None
+
+
+def _expect_publisher(manifest: Manifest, publisher: bytes | None) -> None:
+    """Refuse a live resource of somebody else than the one who is expected."""
+    live = manifest.live
+    if live is not None and publisher not in (None, live.publisher):
+        raise BadManifest("the resource is of another publisher")
 
 
 def _lock(folder: Path) -> int:

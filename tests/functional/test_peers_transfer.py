@@ -16,7 +16,7 @@ import pytest
 from .cacher_process import CacherProcess
 from .command_line import CommandLine
 from .node_process import ROOT, NodeProcess
-from .peer_commands import PeerCommand
+from .peer_commands import PeerCommand, ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,15 +143,3 @@ def test_an_unmodified_player_plays_a_film_that_is_bought_segment_by_segment(tmp
         chunks = found.origin.banner["chunkCount"] - 1  # the index is in the manifest
         assert int(pool["spent"], 16) <= chunks * PRICE
         assert int(pool["spent"], 16) >= chunks * PRICE * 3 // 4
-
-
-def ffmpeg(*arguments: str) -> None:
-    done = subprocess.run(
-        ["ffmpeg", "-nostdin", "-loglevel", "error", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-        env={**os.environ, "no_proxy": "*"},
-    )
-    assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,42 @@ def test_what_follows_begins_like_the_older_one() -> None:
     assert not live(2, b"X1234567").follows(older)
     assert not newer.follows(live(1, b"01234567", ended=True))
     assert not newer.follows(single(b"x"))
+
+
+def live_files(sequence: int, *files: tuple[str, int], chunks: int) -> Manifest:
+    """A live manifest of chunks of 4 bytes, cut into files of these sizes."""
+    entries, start = [], 0
+    for path, size in files:
+        entries.append(FileEntry(path, size, start, -(-size // 4)))
+        start += -(-size // 4)
+    leaves = tuple(bytes([number]) * 32 for number in range(chunks))
+    part = LivePart("concert", bytes(20), sequence, False, b"")
+    made = make_live(Manifest(live_id("concert"), 4, leaves, tuple(entries), 5, part), KEY, DOMAIN)
+    return read(made.to_json())
+
+
+def test_only_the_last_file_grows_and_only_behind_whole_chunks() -> None:
+    older = live_files(1, ("a", 8), ("b", 8), chunks=4)
+    assert live_files(2, ("a", 8), ("b", 8), ("c", 3), chunks=5).follows(older)
+    assert live_files(2, ("a", 8), ("b", 11), chunks=5).follows(older)
+    assert live_files(2, ("a", 8), ("b", 12), ("c", 4), chunks=6).follows(older)
+    # The same chunks, in other files than before: what was played from them would be something else.
+    assert not live_files(2, ("a", 4), ("b", 12), chunks=4).follows(older)
+    assert not live_files(2, ("a", 8), ("b", 7), chunks=4).follows(older)
+    assert not live_files(2, ("a", 8), ("x", 8), chunks=4).follows(older)
+    assert not live_files(2, ("a", 16), chunks=4).follows(older)
+    ragged = live_files(1, ("a", 7), chunks=2)
+    assert not live_files(2, ("a", 8), chunks=2).follows(ragged)
+    assert not live_files(2, ("a", 12), chunks=3).follows(ragged)
+
+
+def test_another_publisher_or_chunk_length_does_not_follow() -> None:
+    older = live(1, b"01234567")
+    part = LivePart("concert", bytes(20), 2, False, b"")
+    stranger = make_live(replace(live(2, b"01234567abcd"), live=part), SigningKey(b"\x08" * 32), DOMAIN)
+    assert stranger.live is not None
+    assert not stranger.follows(older)
+    assert not live(2, b"01234567", chunk_bytes=8).follows(older)
 
 
 def test_in_a_live_resource_the_newest_file_of_a_path_counts() -> None:
