@@ -11,6 +11,7 @@ from crypto.eip712 import Domain
 from .manifest import BadManifest, Manifest, WrongChunk
 from .manifest_reader import MANIFEST_BYTES_MAX, read_manifest
 from .seller import Offer, offer_of
+from .tracker import read_url
 from .transfer import Answer, NoAnswer, ask, get_json
 
 _LIST_BYTES_MAX = 1 << 20
@@ -50,7 +51,7 @@ class OriginClient:
         return answer.body
 
     async def offers(self, resource_id: bytes) -> list[Offer]:
-        """Return what the tracker says of cachers; raises NoAnswer."""
+        """Return what the tracker says of cachers, entries that are none left out; raises NoAnswer."""
         try:
             async with asyncio.timeout(self._seconds):
                 found = await get_json(self._session, f"{self.url}/peers/0x{resource_id.hex()}", _LIST_BYTES_MAX)
@@ -58,7 +59,7 @@ class OriginClient:
             raise NoAnswer(f"{self.url} gave no answer in time") from error
         peers = found.get("peers")
         listed = peers[:_OFFERS_MAX] if isinstance(peers, list) else []
-        return [offer for offer in map(offer_of, listed) if offer is not None]
+        return [offer for offer in map(offer_of, listed) if offer is not None and _is_url(offer.url)]
 
     async def _ask(self, url: str, limit: int) -> Answer:
         try:
@@ -66,3 +67,11 @@ class OriginClient:
                 return await ask(self._session, "GET", url, limit=limit)
         except TimeoutError as error:
             raise NoAnswer(f"{url}: no answer within {self._seconds:g} seconds") from error
+
+
+def _is_url(text: str) -> bool:
+    try:
+        read_url(text)
+    except ValueError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from typing import Final
 from crypto.signature import SigningKey
 from light.errors import ProofRefused
 
-from .book import Caps, Moment, SettlePolicy
+from .book import Book, Caps, Moment, SettlePolicy
 from .chain_link import ChainLink, ProvenRecords
 from .node_rpc import NodeAway, NodeRefused
 from .open_books import Account, Accounts, Settlement, Stage
@@ -137,7 +137,7 @@ class Settler:
                 pause = min(2 * pause, PAUSE_SECONDS[1])
             done = account.book.record.seq >= promise.tgt_seq
             status.stage = Stage.SETTLED if done else Stage.LOST
-            status.error = None if done else status.error or "the pool was closed before"
+            status.error = None if done else _lost(account.book, status.error)
         finally:
             self._at_work.discard(account.book.cptx_hash)
             self.wake()
@@ -237,3 +237,10 @@ class Settler:
                 )
             account.is_kept = False
             await self._store.forget(account.book.cptx_hash)
+
+
+def _lost(book: Book, before: str | None) -> str:
+    """Return why a settlement came too late, and that nothing follows; `before` is why its last attempt failed."""
+    status = book.pool.status.name.lower()
+    lost = f"the pool is {status}: {book.unsettled} base units will not be paid, and nothing more is tried"
+    return f"{lost} (the last attempt: {before.partition('; ')[0]})" if before else lost

@@ -5,9 +5,9 @@ Everybody can announce anything: an entry is advice, and nobody who uses it beli
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from crypto.address import checksum_address, parse_address
 
@@ -18,6 +18,7 @@ EXPIRY_SECONDS: Final = 60.0
 ENTRIES_MAX: Final = 256
 """Entries of one resource; when they are all fresh, no other peer is taken."""
 _URL_MAX: Final = 200
+_URL: Final = re.compile(r"http://(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})/?", re.ASCII)
 _MEMBERS: Final = frozenset({"resourceId", "url", "target", "pricePerChunk"})
 
 
@@ -71,7 +72,7 @@ def read_announcement(found: Any) -> tuple[bytes, Entry]:
     try:
         resource_id = read_resource_id(found["resourceId"])
         entry = Entry(
-            _url(found["url"]), parse_address(found["target"]), read_quantity(found["pricePerChunk"], "price")
+            read_url(found["url"]), parse_address(found["target"]), read_quantity(found["pricePerChunk"], "price")
         )
     except (BadManifest, ValueError, TypeError, AttributeError) as error:
         raise BadAnnouncement(str(error)) from error
@@ -88,9 +89,12 @@ def read_resource_id(text: object) -> bytes:
     return found
 
 
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    plain = parts.path in ("", "/") and not parts.query and not parts.fragment and not parts.username
-    if len(text) > _URL_MAX or parts.scheme != "http" or not parts.hostname or parts.port is None or not plain:
+def read_url(text: str) -> str:
+    """Return the url under which a peer can be reached, http://host:port; raises ValueError.
+
+    In plain letters: it is shown to people, who have terminals that obey control characters.
+    """
+    found = _URL.fullmatch(text)
+    if found is None or len(text) > _URL_MAX or not 0 < int(found[1]) < 65536:
         raise ValueError("a url is http://host:port")
     return text.rstrip("/")

@@ -1,4 +1,4 @@
-"""Showing how a purchase goes: a bar where rich is installed and somebody looks, else a line every second."""
+"""Showing how a purchase goes: a picture that is drawn anew where somebody looks, else a line every second."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .units import format_tokens
 
 LINE_SECONDS: Final = 1.0
 _MEGABYTE: Final = 1_000_000
+_BAR_CELLS: Final = 40
 
 
 @contextmanager
@@ -22,16 +23,11 @@ def shown() -> Iterator[Callable[[Progress], None]]:
     """Give what shows a progress while inside; nothing is shown with --json."""
     if is_json():
         yield lambda _: None
-        return
-    bar = _rich_bar() if sys.stderr.isatty() else None
-    if bar is None:
+    elif sys.stderr.isatty():
+        with _drawn() as show:
+            yield show
+    else:
         yield _lines()
-        return
-    with bar:
-        task = bar.add_task("", total=None)
-        yield lambda progress: bar.update(
-            task, total=progress.chunk_count, completed=progress.chunks_here, description=describe(progress)
-        )
 
 
 def describe(progress: Progress) -> str:
@@ -39,9 +35,55 @@ def describe(progress: Progress) -> str:
     shares = [f"{peer.url.removeprefix('http://')} {peer.chunks}" for peer in progress.peers if peer.chunks]
     if progress.from_origin:
         shares.append(f"origin {progress.from_origin}")
+    return f"{_summary(progress)}; {', '.join(shares) or 'nobody yet'}"
+
+
+def picture(progress: Progress) -> Any:
+    """Return a renderable of rich: a bar, speed and cost, and a row for everybody who delivers."""
+    # Slow to load, and of use to a purchase that somebody looks at only.
+    from rich.console import Group  # noqa: PLC0415
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    head = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=max(1, progress.chunk_count), completed=progress.chunks_here, width=_BAR_CELLS)
+    head.add_row(bar, Text(_summary(progress)))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("from", "chunks", "share", "tokens", "state"):
+        table.add_column(title, justify="right" if title in {"chunks", "share", "tokens"} else "left")
+    for row in rows(progress):
+        # A peer chooses its url and, by what it answers, its state: neither is markup.
+        table.add_row(*map(Text, row))
+    return Group(head, table)
+
+
+def rows(progress: Progress) -> list[tuple[str, ...]]:
+    """Return who delivered how many chunks, which share of all of this run, for how many tokens, and how it stands."""
+    total = sum(peer.chunks for peer in progress.peers) + progress.from_origin
+
+    def share(chunks: int) -> str:
+        return f"{100 * chunks / total:.0f} %" if total else ""
+
+    found: list[tuple[str, ...]] = [
+        (
+            peer.url.removeprefix("http://"),
+            str(peer.chunks),
+            share(peer.chunks),
+            format_tokens(peer.spent),
+            peer.state,
+        )
+        for peer in progress.peers
+    ]
+    if progress.from_origin:
+        found.append(("origin", str(progress.from_origin), share(progress.from_origin), "", "for nothing"))
+    return found
+
+
+def _summary(progress: Progress) -> str:
     return (
         f"{progress.chunks_here}/{progress.chunk_count} chunks, {progress.bytes_per_second / _MEGABYTE:.1f} MB/s, "
-        f"{format_tokens(progress.spent)} tokens; {', '.join(shares) or 'nobody yet'}"
+        f"{format_tokens(progress.spent)} tokens"
     )
 
 
@@ -57,13 +99,10 @@ def _lines() -> Callable[[Progress], None]:
     return show
 
 
-def _rich_bar() -> Any:
-    """Return a progress bar of rich, None where it is not installed."""
-    try:
-        from rich.console import Console  # noqa: PLC0415  # optional, and slow to load
-        from rich.progress import BarColumn, TextColumn  # noqa: PLC0415
-        from rich.progress import Progress as Bar  # noqa: PLC0415
-    except ImportError:
-        return None
-    columns = (BarColumn(), TextColumn("{task.description}", markup=False))
-    return Bar(*columns, console=Console(stderr=True))
+@contextmanager
+def _drawn() -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    with Live(console=Console(stderr=True), auto_refresh=False) as live:
+        yield lambda progress: live.update(picture(progress), refresh=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -48,6 +49,14 @@ class Concert(NamedTuple):
         """Arguments that name the resource by its name, the publisher that is expected, and who pays."""
         who = ["--publisher", checksum_address(PUBLISHER.address), "--from", "devnet:0"]
         return ["concert", "--origin", self.origin.url, "--peer", self.cacher.url, *who, "--duration", "200", *options]
+
+    @property
+    def paid_chunks(self) -> int:
+        count: int = self.cacher.status()["counts"]["payments"]
+        return count
+
+    def has_sold(self, count: int) -> bool:
+        return self.paid_chunks >= count
 
     def manifest(self) -> Any:
         """The newest manifest that the cacher sells by, its signature checked."""
@@ -106,12 +115,11 @@ def test_a_live_folder_is_bought_while_it_grows_and_until_it_ends(tmp_path: Path
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
             )
-        until(lambda: found.cacher.status()["counts"]["payments"] >= 5)
+        until(lambda: found.paid_chunks >= 5)
         for number in (2, 3):
             segments[f"{number}.ts"] = os.urandom(2 * CHUNK_BYTES + number)
             write(encoder, segments, ended=number == 3)
-            seen = first.chunk_count + (number - 1) * 4
-            until(lambda seen=seen: found.cacher.status()["counts"]["payments"] >= seen)
+            until(partial(found.has_sold, first.chunk_count + (number - 1) * 4))
             assert fetching.poll() is None or number == 3, (tmp_path / "fetch.err").read_text()
         assert fetching.wait(PATIENCE_S) == 0, (tmp_path / "fetch.err").read_text()
         last = found.manifest()

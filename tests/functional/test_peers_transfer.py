@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -90,6 +91,37 @@ def test_a_file_is_bought_from_three_cachers_with_four_transactions(tmp_path: Pa
         height = int(found.node.call("chain_status")["head"]["height"], 16)
         headers = [found.node.call("chain_getBlock", block=hex(number)) for number in range(1, height + 1)]
         assert sum(len(block["transactions"]) for block in headers) == 4
+
+
+def test_a_purchase_that_is_watched_is_drawn_on_the_terminal(tmp_path: Path) -> None:
+    film = tmp_path / "film.bin"
+    film.write_bytes(os.urandom(100 * CHUNK_BYTES))
+    with town(tmp_path, film) as found:
+        own, terminal = pty.openpty()
+        environment = {**os.environ, "POOLCHAIN_HOME": str(tmp_path / "home"), "POOLCHAIN_RPC": found.node.url}
+        with subprocess.Popen(
+            [sys.executable, "-m", "poolchain", "fetch", *found.buying(), "--out", str(tmp_path / "out.bin")],
+            cwd=ROOT,
+            env={**environment, "TERM": "xterm", "COLUMNS": "120"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+        ) as process:
+            os.close(terminal)
+            seen = b""
+            with suppress(OSError):  # Linux says so when the other side has closed a terminal
+                while part := os.read(own, 65536):
+                    seen += part
+            assert process.stdout is not None
+            summary = process.stdout.read().decode()
+            assert process.wait() == 0
+        os.close(own)
+        assert "100 chunks" in seen.decode()
+        assert "MB/s" in seen.decode()
+        for cacher in found.cachers:
+            assert cacher.url.removeprefix("http://") in seen.decode()
+            assert cacher.url in summary
+        assert b"\x1b[" in seen, "the picture is drawn over the one before"
 
 
 def test_killed_in_between_it_goes_on_and_pays_for_each_chunk_once(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ def content(live: LiveFolder, path: str) -> bytes:
     return b"".join(live.read(file.first_chunk + number) for number in range(file.chunk_count))
 
 
+def has_ended(live: LiveFolder) -> bool:
+    assert live.manifest.live is not None
+    return live.manifest.live.ended
+
+
 def test_what_a_playlist_names_is_published_before_it(tmp_path: Path) -> None:
     live = make(tmp_path)
     assert not live.scan(NOW)
@@ -88,14 +93,13 @@ def test_it_ends_when_every_playlist_of_segments_says_so_and_all_is_taken(tmp_pa
     for name in ("1.ts", "2.ts"):
         write(tmp_path, name, b"x", NOW)
     assert live.scan(NOW + 1)
-    assert live.manifest.live is not None
-    assert not live.manifest.live.ended
+    assert not has_ended(live)
     write(tmp_path, "b.m3u8", b"#EXTINF\n2.ts\n#EXT-X-ENDLIST\n", NOW + 2)
     write(tmp_path, "notes.txt", b"x", NOW + 2.1)
     assert live.scan(NOW + 2.2)
-    assert not live.manifest.live.ended, "the notes are not taken yet"
+    assert not has_ended(live), "the notes are not taken yet"
     assert live.scan(NOW + 2.3), "nothing grows any more: no need to wait for long"
-    assert live.manifest.live.ended
+    assert has_ended(live)
     assert content(live, "notes.txt") == b"x"
 
 

@@ -217,6 +217,12 @@ def test_a_pool_that_others_slash_is_lost(world: World) -> None:
             await world.until_stage(account, Stage.LOST)
             assert account.book.pool.status is PoolStatus.SLASHED
             assert account.book.unsettled == 500
+            assert account.settlement is not None
+            assert account.settlement.error is not None
+            assert account.settlement.error.startswith(
+                "the pool is slashed: 500 base units will not be paid, and nothing more is tried"
+            )
+            assert "tried again" not in account.settlement.error
             assert [*world.store.load()] == []
             assert not account.is_kept
 
@@ -233,6 +239,11 @@ def test_a_pool_that_expires_first_is_lost(world: World) -> None:
             await world.rpc.mine(48)
             await world.until_stage(account, Stage.LOST)
             assert account.book.pool.status is PoolStatus.EXPIRED
+            assert account.settlement is not None
+            assert account.settlement.error == (
+                "the pool is expired: 500 base units will not be paid, and nothing more is tried "
+                "(the last attempt: gone)"
+            )
             assert [*world.store.load()] == []
 
     world.run(work())

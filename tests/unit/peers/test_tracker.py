@@ -58,6 +58,11 @@ def test_an_announcement_is_read_and_shown_as_it_was() -> None:
     assert {"resourceId": GOOD["resourceId"], **entry.to_json()} == GOOD
 
 
+@pytest.mark.parametrize("url", ["http://[::1]:8800", "http://cacher-1.example:1", "http://127.0.0.1:65535/"])
+def test_a_host_is_a_name_or_an_address(url: str) -> None:
+    assert read_announcement({**GOOD, "url": url})[1].url == url.rstrip("/")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -74,6 +79,11 @@ def test_an_announcement_is_read_and_shown_as_it_was() -> None:
         {"url": "https://127.0.0.1:8800"},
         {"url": "http://127.0.0.1"},
         {"url": "http://127.0.0.1:99999"},
+        {"url": "http://127.0.0.1:0"},
+        {"url": "http://@127.0.0.1:8800"},
+        {"url": "http://127.0.0.1\x1b[2J:8800"},
+        {"url": "http://127.0.0.1:8800\n"},
+        {"url": "http://127.0.0.1:٣"},
         {"url": "http://127.0.0.1:8800/path"},
         {"url": "http://127.0.0.1:8800?query"},
         {"url": "http://user@127.0.0.1:8800"},
