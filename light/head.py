@@ -43,7 +43,10 @@ class HeadFollower:
     """The newest head that was proven, remembered in a file."""
 
     def __init__(self, trust: Trust, chain_id: int, path: FilePath) -> None:
-        """Resume from `path` where it exists; raises ProofRefused when it is of another chain or damaged."""
+        """Resume from `path` where it exists; raises ProofRefused when it is of another chain or damaged.
+
+        The folder of `path` is made with the first head.
+        """
         self._trust = trust
         self._domain = Domain.of(chain_id, trust.genesis_hash)
         self._path = path
@@ -103,6 +106,7 @@ class HeadFollower:
             "head": sealed_json(head),
             "contradiction": None if contradiction is None else sealed_json(contradiction),
         }
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with temporary.open("w", encoding="ascii") as file:
             json.dump(kept, file)
             file.flush()

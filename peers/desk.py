@@ -48,7 +48,7 @@ class Desk:
         target: bytes,
         on_change: Callable[[], None],
     ) -> None:
-        """Take the books, the chain, the disk, the goods and the prices; `on_change` is called after a handshake."""
+        """Take what it works with; `on_change` is called when there is something to show."""
         self.is_closing = False
         """Whether nothing more is sold."""
         self.counts = {"payments": 0, "repeats": 0, "handshakes": 0}
@@ -124,6 +124,7 @@ class Desk:
         account.book, account.paid_at, account.is_kept = book, time.monotonic(), True
         await self._save(book, index if is_sold else None)
         self.counts["payments"] += 1
+        self._on_change()
         self._settler.wake_for(account)
         return data
 

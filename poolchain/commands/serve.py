@@ -25,18 +25,20 @@ from peers.payment_store import StoreFailed
 from peers.price_list import CacherSettings
 from peers.transfer import NoAnswer
 from poolchain import event_loop
-from poolchain.chain_client import ChainClient, ChainFacts, number
-from poolchain.console import examples, is_json, json_option, note, table
+from poolchain.chain_client import ChainClient, ChainFacts
+from poolchain.console import examples, is_json, json_option, note
 from poolchain.failure import Failure, Unavailable
 from poolchain.home import home
 from poolchain.http_server import CannotListen, HttpLimits, serve
-from poolchain.units import format_tokens
+from poolchain.risk_view import banner, risk
 from storage.kv import StorageError
 
 from .arguments import address_value, fee_option, hash_value, rpc_option, tokens_value
 from .signer import Signer, signer_options
 
 SHOW_SECONDS: Final = 1.0
+SHOW_SHARE: Final = 50
+"""Showing takes at most one part in so many of the time."""
 CONNECTIONS_MAX: Final = 1_000
 _WAIT_SECONDS: Final = 1.0
 
@@ -120,7 +122,8 @@ class _Seller:
             cacher = self._app.cacher
             if cacher is not None:
                 cacher.listen_at(public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}")
-                _show_banner(cacher.status())
+                status = cacher.status()
+                _show("started", status, banner(status))
 
         limits = HttpLimits(connections_max=CONNECTIONS_MAX)
         await serve(self._app, host, port, started, lifespan=self._selling(), limits=limits, stop=self._stop)
@@ -141,7 +144,7 @@ class _Seller:
             yield
             note("Stopping: settling what is worth its fee.")
         showing.cancel()
-        _show(cacher.status())
+        self._print(cacher)
         if not cacher.is_settled:
             raise Failure(
                 "not all settlements are in a block yet: start it again and it goes on with them.", reason="UNSETTLED"
@@ -156,8 +159,14 @@ class _Seller:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            _show(cacher.status())
-            await asyncio.sleep(SHOW_SECONDS)
+            started = time.perf_counter()
+            self._print(cacher)
+            # With very many pools a look at all of them takes long, and nothing is sold meanwhile.
+            await asyncio.sleep(max(SHOW_SECONDS, SHOW_SHARE * (time.perf_counter() - started)))
+
+    def _print(self, cacher: Cacher) -> None:
+        status = cacher.status()
+        _show("status", status, risk(status))
 
 
 def _patient_facts(client: ChainClient) -> ChainFacts:
@@ -201,36 +210,5 @@ def _failure(error: BaseException) -> BaseException:
             return error
 
 
-def _show_banner(status: dict[str, Any]) -> None:
-    if is_json():
-        click.echo(json.dumps({"event": "started", **status}))
-        return
-    click.echo(f"Selling as {status['target']} at {_tokens(status['pricePerChunk'])} tokens a chunk")
-    for resource in status["resources"]:
-        click.echo(f"  {resource['resourceId']}  {resource['chunkCount']} chunks  {resource['name']}")
-    click.echo(f"Listening on {status['url']}\n")
-
-
-def _show(status: dict[str, Any]) -> None:
-    if is_json():
-        click.echo(json.dumps({"event": "status", **status}))
-        return
-    away = f"  NODE AWAY: {status['nodeAway']}" if status["nodeAway"] else ""
-    click.echo(f"Block {number(status['head']['height'])}, unsettled {_tokens(status['unsettled'])} tokens{away}")
-    if status["pools"]:
-        head = ("pool", "remaining", "delivered", "unsettled", "settled", "blocks left", "settlement")
-        click.echo(table(head, [_row(pool) for pool in status["pools"]]))
-
-
-def _row(pool: dict[str, Any]) -> tuple[str, ...]:
-    amounts = (_tokens(pool[name]) for name in ("remaining", "delivered", "unsettled", "paid"))
-    settlement = pool["settlement"]
-    state = "" if pool["status"] == "open" else f"{pool['status']} "
-    if settlement is not None:
-        error = f": {settlement['error']}" if settlement["error"] else ""
-        state += f"{settlement['stage']} {_tokens(settlement['amount'])} ({settlement['reason']}){error}"
-    return (pool["cptxHash"][:14], *amounts, str(number(pool["blocksLeft"])), state)
-
-
-def _tokens(quantity: str) -> str:
-    return format_tokens(number(quantity))
+def _show(event: str, status: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps({"event": event, **status}) if is_json() else text)

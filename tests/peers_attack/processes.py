@@ -31,7 +31,7 @@ PRELOADED = [
     "poolchain.commands.publish",
     "poolchain.commands.serve",
     "tests.peers_attack.programs.buyer",
-    "tests.peers_attack.programs.crashing",
+    "tests.peers_attack.programs.askew",
     "tests.peers_attack.programs.crashing",
     "tests.peers_attack.programs.hostile_cacher",
     "tests.peers_attack.programs.hostile_viewer",

@@ -64,6 +64,11 @@ class Fraud:
             self.answers.append(answer.reason)
         return answer
 
+    async def height_of(self, url: str) -> int:
+        """The newest block that a cacher knows."""
+        answer = await ask(self.session, "GET", f"{url}/status", limit=99_999)
+        return int(answer.json["head"]["height"], 16)
+
     def promise(self, url: str, amount: int, tgt_seq: int = 1) -> Promise:
         return Promise(self.targets[url], amount, self.pool, tgt_seq)
 
@@ -180,6 +185,18 @@ class Fraud:
         self.answers.append("and the old proof:")
         await self.shake(other, stale)
         await self.buy(other, 0, self.count)
+
+    async def shows_an_old_head(self, url: str, *_: str) -> None:
+        """Hand in documents that the chain has left behind; then those of now."""
+        old = await self.documents(url)
+        await self.link.rpc.call("dev_mine", {"count": "0x2"})
+        head = await self.link.refresh()
+        while await self.height_of(url) < head.header.height:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.02)
+        await self.shake(url, old)
+        await self.buy(url, 0, 1)
+        await self.shake(url)
+        await self.buy(url, 0, 1)
 
     async def uses_an_expiring_pool(self, url: str, *_: str) -> None:
         self.pool = await self.new_pool(4)
