@@ -27,8 +27,9 @@ class Distrust:
         self._banned: set[str] = set()
         self._lost: dict[str, int] = {}
         self._lost_to: dict[tuple[str, str], int] = {}
-        lines = path.read_text("utf-8", "replace").splitlines()[-_LINES_MAX:] if path.exists() else []
-        for line in lines:
+        text = path.read_text("utf-8", "replace") if path.exists() else ""
+        self._is_torn = bool(text) and not text.endswith("\n")
+        for line in text.splitlines()[-_LINES_MAX:]:
             try:
                 self._take(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
@@ -58,9 +59,10 @@ class Distrust:
         }
         self._take(found)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
+            file.write("\n" * self._is_torn + json.dumps(found) + "\n")
             file.flush()
             os.fdatasync(file.fileno())
+        self._is_torn = False
 
     def _take(self, found: dict[str, Any]) -> None:
         if found["cheat"]:
