@@ -11,7 +11,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
+from crypto.signature import SigningKey
+from peers.manifest import BadManifest, Manifest, live_id, make_live
 from peers.progress import FetchFailed, Settings
 from peers.viewer import Viewer
-from tests.unit.peers.market import FIRST, PRICE, VIEWER, Market, open_market
+
+from .manifests import DOMAIN, KEY, live
+from .market import FIRST, PRICE, VIEWER, Market, ToyChain, open_market
+from .serving import run, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
     from pathlib import Path
 
     from peers.progress import Progress
 
 QUICK = Settings(reply_seconds=0.5, patience_seconds=1.0, tracker_seconds=0.5)
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await work
-
-    asyncio.run(bounded())
 
 
 async def buy(market: Market, folder: Path, settings: Settings = QUICK, **terms: Any) -> Progress:
@@ -205,5 +203,87 @@ def test_after_an_interruption_nothing_is_bought_twice(tmp_path: Path) -> None:
             await buy(market, tmp_path)
             assert len(market.chain.pools) == 1
             assert sum(cacher.promised for cacher in market.cachers) == 40 * PRICE
+
+    run(work())
+
+
+# Live resources
+
+
+def signed(sequence: int, data: bytes, key: SigningKey = KEY) -> Manifest:
+    """A live manifest of the concert, signed by its publisher or somebody else."""
+    found = live(sequence, data)
+    return found if key is KEY else make_live(found, key, DOMAIN)
+
+
+async def seen(folder: Path, *offered: Manifest | None, publisher: bytes | None = None) -> Manifest:
+    """What a viewer takes for the manifest when its sources, an origin and peers, offer these; None is away."""
+    answers = [*offered]
+
+    async with AsyncExitStack() as stack:
+
+        async def serve(manifest: Manifest | None) -> str:
+            async def handle(_: web.Request) -> web.Response:
+                return web.Response(status=500) if manifest is None else web.json_response(manifest.to_json())
+
+            return await stack.enter_async_context(serving(handle))
+
+        origin, *peers = [await serve(manifest) for manifest in answers]
+        async with Viewer(ToyChain(), VIEWER, folder, QUICK) as viewer:
+            purchase = await viewer.open(live_id("concert"), origin=origin, peers=peers, publisher=publisher)
+            return purchase.manifest
+
+
+def test_the_publisher_who_was_seen_first_stays(tmp_path: Path) -> None:
+    """A live name does not say whose it is; and nobody makes a viewer go back, or somewhere else."""
+    stranger = SigningKey(b"\x08" * 32)
+
+    async def work() -> None:
+        first = await seen(tmp_path, signed(2, b"01234567"))
+        assert first == signed(2, b"01234567")
+        for offered in (signed(9, b"01234567", stranger), signed(1, b"0123"), signed(9, b"other"), None):
+            assert await seen(tmp_path, offered) == first
+        # Somebody else may have what the origin does not give.
+        newer = signed(3, b"01234567abcd")
+        assert await seen(tmp_path, signed(1, b"0123"), None, newer) == newer
+        assert await seen(tmp_path, first) == newer
+
+    run(work())
+
+
+def test_a_publisher_who_is_known_is_insisted_on(tmp_path: Path) -> None:
+    stranger = SigningKey(b"\x08" * 32)
+
+    async def work() -> None:
+        with pytest.raises(BadManifest, match="of another publisher"):
+            await seen(tmp_path, signed(1, b"0123"), publisher=stranger.address)
+        found = await seen(tmp_path, signed(1, b"0123"), signed(1, b"4567", stranger), publisher=stranger.address)
+        assert found.live is not None
+        assert found.live.publisher == stranger.address
+        with pytest.raises(BadManifest, match="of another publisher"):
+            await seen(tmp_path, None, publisher=KEY.address)
+
+    run(work())
+
+
+def test_notes_of_a_purchase_that_cannot_be_read_are_begun_anew(tmp_path: Path) -> None:
+    async def work() -> None:
+        await seen(tmp_path, signed(2, b"01234567"))
+        kept = tmp_path / "chunks" / f"0x{live_id('concert').hex()}" / "manifest.json"
+        await asyncio.to_thread(kept.write_text, f'{{"resourceId": "0x{live_id("concert").hex()}"')
+        assert await seen(tmp_path, signed(1, b"0123")) == signed(1, b"0123")
+
+    run(work())
+
+
+def test_two_processes_do_not_buy_the_same(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_market(tmp_path, 5, cachers=[]) as market:
+            async with Viewer(market.chain, VIEWER, tmp_path / "viewer", QUICK) as first:
+                await first.open(market.manifest.resource_id, origin=market.origin_url)
+                async with Viewer(market.chain, VIEWER, tmp_path / "viewer", QUICK) as second:
+                    with pytest.raises(BlockingIOError, match="another process is fetching"):
+                        await second.open(market.manifest.resource_id, origin=market.origin_url)
+            await buy(market, tmp_path)
 
     run(work())
