@@ -2,17 +2,18 @@
 
 An unmodified player asks for a playlist and then for segment after segment, or for ranges of one file; what it asks for
 is bought before all else, and a little ahead of it. Because a request costs money, other web pages may not make one:
-only this host's own names are answered, and nothing that a browser says comes from another site.
+only this host's own names are answered, and nothing that a browser says comes from another site, but for one that the
+user has named: there a player such as hls.js may run.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from .asgi import Refused, Scope, Send, send_bytes, send_json
@@ -50,9 +51,10 @@ class Span:
 class Gateway:
     """Serves the files of one purchase."""
 
-    def __init__(self) -> None:
-        """Begin without a purchase: then the answer is 503."""
+    def __init__(self, page_origin: str | None = None) -> None:
+        """Begin without a purchase: then the answer is 503. Pages of `page_origin`, such as http://h:1, may ask."""
         self.buying: Buying | None = None
+        self._page_origin = page_origin
 
     async def __call__(self, scope: Scope, receive: object, send: Send) -> None:
         """Answer one request."""
@@ -60,12 +62,33 @@ class Gateway:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        shared = self._share(headers)
+
+        async def answer(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *shared]
+            await send(message)
+
         try:
-            _expect_local(headers)
+            _expect_local(headers, is_named=bool(shared))
+            if shared and scope["method"] == "OPTIONS":
+                await send_bytes(answer, 204, b"")
+                return
             path = unquote(scope["raw_path"].decode("latin-1")).lstrip("/")
-            await _serve(self.buying, path, headers, scope["method"], send)
+            await _serve(self.buying, path, headers, scope["method"], answer)
         except Refused as refused:
-            await send_json(send, refused.status, refused.document)
+            await send_json(answer, refused.status, refused.document)
+
+    def _share(self, headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+        """Return what lets a page of the named origin read the answer (Fetch, CORS protocol); nothing for others."""
+        if self._page_origin is None or headers.get("origin") != self._page_origin:
+            return []
+        return [
+            (b"access-control-allow-origin", self._page_origin.encode()),
+            (b"access-control-allow-headers", b"range"),
+            (b"access-control-expose-headers", b"content-range, content-length"),
+            (b"vary", b"origin"),
+        ]
 
 
 async def _serve(buying: Buying | None, path: str, headers: dict[str, str], method: str, send: Send) -> None:
@@ -152,11 +175,13 @@ def _head(file: FileEntry, span: Span) -> list[tuple[bytes, bytes]]:
     return head
 
 
-def _expect_local(headers: dict[str, str]) -> None:
-    """Refuse what another web page has asked a browser to fetch: it would cost money (DNS rebinding included)."""
+def _expect_local(headers: dict[str, str], *, is_named: bool) -> None:
+    """Refuse what a page that was not named has asked a browser to fetch: it costs money (DNS rebinding included)."""
     host = headers.get("host", "")
     if re.sub(r":[0-9]+\Z", "", host) not in _LOCAL_HOSTS:
         raise Refused(403, "FOREIGN_HOST", "a request to 127.0.0.1 or localhost", host[:80])
+    if is_named:
+        return
     origin = headers.get("origin")
     is_foreign = origin is not None and origin != f"http://{host}"
     if is_foreign or headers.get("sec-fetch-site") in {"cross-site", "same-site"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -22,6 +23,14 @@ DEFAULT_PORT: Final = 8900
 STALL_SECONDS: Final = 3600.0
 """A player that is paused takes nothing of an answer for as long as somebody is away."""
 _NOTE_SECONDS: Final = 10.0
+_ORIGIN: Final = re.compile(r"https?://[0-9a-z.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?", re.ASCII)
+
+
+def _page(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return an origin as a browser spells it."""
+    if value is None or _ORIGIN.fullmatch(value):
+        return value
+    raise click.BadParameter("expected scheme, host and port as a browser sends them, such as http://localhost:3000")
 
 
 @click.command(
@@ -29,21 +38,29 @@ _NOTE_SECONDS: Final = 10.0
     epilog=examples(
         "poolchain play 0x… --origin http://127.0.0.1:8700 --from devnet:0",
         "ffplay http://127.0.0.1:8900/index.m3u8    in a second shell",
+        "poolchain play 0x… --origin http://127.0.0.1:8700 --from devnet:0 --page http://localhost:3000",
     ),
 )
 @viewing_options
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="Port; 0 takes a free one."
 )
+@click.option(
+    "--page",
+    metavar="ORIGIN",
+    callback=_page,
+    help="Web pages that may play it, such as http://localhost:3000.  [none]",
+)
 @json_option
-def play_command(*, wish: Wish, port: int) -> None:
+def play_command(*, wish: Wish, port: int, page: str | None) -> None:
     """Serve RESOURCE to players on this machine, and buy segment by segment what they play.
 
-    Made for HLS folders; a single file is served in ranges. Only this machine can reach it.
+    Made for HLS folders; a single file is served in ranges. Only this machine can reach it, and of the web pages in
+    its browsers only those of --page, where hls.js may run: what they ask for is paid.
     """
 
     async def play(purchase: Purchase) -> None:
-        gateway = Gateway()
+        gateway = Gateway(page)
 
         def started(host: str, port: int) -> None:
             _announce(purchase, f"http://{host}:{port}")

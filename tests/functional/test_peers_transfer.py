@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import pty
 import shutil
@@ -11,6 +12,7 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 PRICE = 10**13
 CHUNK_BYTES = 64 * 1024
+PAGE = "http://localhost:3000"
 
 
 class Town(NamedTuple):
@@ -58,6 +61,17 @@ def town(folder: Path, content: Path) -> Iterator[Town]:
             for number in (1, 2, 3)
         ]
         yield Town(node, origin, cachers, CommandLine(folder / "home", node.url))
+
+
+def asked_by_a_page(url: str, method: str, page: str) -> tuple[int, str | None]:
+    """Status, and the page that a browser would let read the answer."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    connection.request(method, parts.path, headers={"Origin": page, "Sec-Fetch-Site": "cross-site"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status, answer.headers.get("Access-Control-Allow-Origin")
 
 
 def balance(node: NodeProcess, address: str) -> int:
@@ -163,8 +177,12 @@ def test_an_unmodified_player_plays_a_film_that_is_bought_segment_by_segment(tmp
     coded = ["-c:v", "mpeg2video", "-b:v", "2M", "-g", "25", "-c:a", "mp2", "-f", "hls", "-hls_time", "2"]
     ffmpeg(*make, *coded, "-hls_list_size", "0", str(hls / "index.m3u8"))
     with town(tmp_path, hls) as found:
-        playing = PeerCommand(tmp_path, "play", "play", *found.buying(), home=tmp_path / "home", rpc=found.node.url)
+        wish = (*found.buying(), "--page", PAGE)
+        playing = PeerCommand(tmp_path, "play", "play", *wish, home=tmp_path / "home", rpc=found.node.url)
         with playing:
+            for method, status in (("OPTIONS", 204), ("GET", 200)):
+                assert asked_by_a_page(playing.banner["playlist"], method, PAGE) == (status, PAGE)
+                assert asked_by_a_page(playing.banner["playlist"], method, "http://evil.example") == (403, None)
             copied = ["-map", "0", "-c", "copy", "-f", "mpegts", "-mpegts_flags", "initial_discontinuity"]
             ffmpeg("-i", playing.banner["playlist"], *copied, str(tmp_path / "bought.ts"))
         ffmpeg("-i", str(hls / "index.m3u8"), *copied, str(tmp_path / "direct.ts"))

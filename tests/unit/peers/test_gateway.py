@@ -116,3 +116,48 @@ def test_what_is_not_there_is_refused(gateway: Gateway) -> None:
 )
 def test_other_web_pages_cannot_spend(gateway: Gateway, headers: list[tuple[str, str]]) -> None:
     assert ask(gateway, "/index.m3u8", *headers)[0] == 403
+
+
+PAGE = "http://localhost:3000"
+
+
+def test_a_page_that_was_named_may_play(gateway: Gateway) -> None:
+    """As hls.js asks: a fetch of another origin, with a range for parts of a file, and a preflight before it."""
+    gateway._page_origin = PAGE
+    asked = (HOST, ("origin", PAGE), ("sec-fetch-site", "cross-site"))
+    status, head, body = ask(gateway, "/index.m3u8", *asked)
+    assert (status, head["access-control-allow-origin"], body) == (200, PAGE, b"#EXTM3U\n" * 40)
+    status, head, body = ask(gateway, "/low%20quality/1.ts", *asked, ("range", "bytes=0-9"))
+    assert (status, body) == (206, bytes(range(10)))
+    assert "content-range" in head["access-control-expose-headers"]
+    status, head, body = ask(gateway, "/index.m3u8", *asked, method="OPTIONS")
+    assert (status, head["access-control-allow-headers"], body) == (204, "range", b"")
+    assert ask(gateway, "/other.ts", *asked)[:2][1]["access-control-allow-origin"] == PAGE, "it may read why not"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [HOST, ("origin", "http://localhost:3001")],
+        [HOST, ("origin", "http://localhost:3000.evil.example")],
+        [HOST, ("origin", "null")],
+        [HOST, ("sec-fetch-site", "cross-site")],
+        [("host", "evil.example:8900"), ("origin", PAGE)],
+    ],
+)
+def test_naming_one_page_opens_nothing_to_others(gateway: Gateway, headers: list[tuple[str, str]]) -> None:
+    gateway._page_origin = PAGE
+    for method in ("GET", "OPTIONS"):
+        status, head, _ = ask(gateway, "/index.m3u8", *headers, method=method)
+        assert status == 403
+        assert headers[0][0] == "host"
+        if headers[0] == HOST:
+            assert "access-control-allow-origin" not in head
+
+
+def test_without_a_named_page_no_answer_is_shared(gateway: Gateway) -> None:
+    own = ("origin", "http://127.0.0.1:8900")
+    status, head, _ = ask(gateway, "/index.m3u8", HOST, own, ("sec-fetch-site", "same-origin"))
+    assert status == 200, "a page that is part of the resource"
+    assert not [name for name in head if name.startswith("access-control")]
+    assert ask(gateway, "/index.m3u8", HOST, own, method="OPTIONS")[0] == 405
