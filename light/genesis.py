@@ -49,9 +49,16 @@ def verify_genesis(document: object, trust: Trust) -> Genesis:
 
 
 def _read(found: object) -> Genesis:
+    # Writing recurses, and a raised limit of recursion would let a deep value break the stack: so that comes first.
+    members = found if isinstance(found, dict) else {}
+    alloc = members.get("alloc")
+    nested = alloc if isinstance(alloc, dict) else {}
+    values = [*(value for value in members.values() if value is not nested), *nested.values()]
+    if any(isinstance(value, (dict, list)) for value in values):
+        raise ProofRefused("MALFORMED", "genesis: expected no object or array but alloc, and none in it")
     try:
-        return parse_genesis(json.dumps(found).encode())
-    except (InvalidGenesis, ValueError, RecursionError) as error:
+        return parse_genesis(json.dumps(members).encode())
+    except (InvalidGenesis, ValueError) as error:
         raise ProofRefused("MALFORMED", f"genesis: {error}") from error
 
 

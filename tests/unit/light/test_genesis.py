@@ -138,10 +138,14 @@ def deep() -> object:
         (lambda found: {**found, "genesis": None}, "genesis: "),
         (lambda found: {**found, "genesis": [found["genesis"]]}, "genesis: "),
         (lambda found: {**found, "genesis": deep()}, "genesis: "),
+        (lambda found: {**found, "genesis": {**found["genesis"], "minFee": deep()}}, "no object or array but alloc"),
+        (lambda found: {**found, "genesis": {**found["genesis"], "alloc": deep()}}, "but alloc"),
+        (lambda found: {**found, "genesis": {**found["genesis"], "alloc": "0x1"}}, "alloc must be an object"),
+        (lambda found: {**found, "genesis": {**found["genesis"], "alloc": {text(BOB): deep()}}}, "but alloc"),
         (lambda found: {**found, "genesis": {**found["genesis"], "more": "0x1"}}, "unknown: more"),
         (lambda found: {**found, "genesis": {**found["genesis"], "minFee": 10}}, "minFee"),
         (lambda found: {**found, "genesis": {**found["genesis"], "minFee": "0x0a"}}, "minFee"),
-        (lambda found: {**found, "genesis": {**found["genesis"], "alloc": []}}, "alloc"),
+        (lambda found: {**found, "genesis": {**found["genesis"], "alloc": []}}, "but alloc"),
     ],
 )
 def test_what_is_no_genesis_document_is_refused(
