@@ -49,21 +49,14 @@ class Lane(NamedTuple):
     """What a transaction that takes the same place may not lower, in base units."""
 
 
-class Transaction(NamedTuple, Generic[F]):
-    """A transaction whose bytes are canonical and whose signers are recovered."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field or signature of a transaction on the wire."""
 
-    kind: TransactionKind[F]
-    raw: bytes
-    hash: bytes
-    """Keccak-256 of `raw`."""
-    fields: F
-    signers: tuple[bytes, ...]
-    """Recovered addresses, in the order of the signatures on the wire; the last one sends (`from`)."""
-
-    @property
-    def sender(self) -> bytes:
-        """The address that published the transaction."""
-        return self.signers[-1]
+    name: str
+    """As in JSON: `cptxHash`, `signature`."""
+    abi: str
+    """`address`, `uint256` (an amount), `uint64`, `bytes32` or `signature`."""
 
 
 class TransactionKind(Protocol[F]):
@@ -108,15 +101,22 @@ class TransactionKind(Protocol[F]):
         """Return where the transaction queues while pending."""
 
 
+class Transaction(NamedTuple, Generic[F]):
+    """A transaction whose bytes are canonical and whose signers are recovered."""
+
+    kind: TransactionKind[F]
+    raw: bytes
+    hash: bytes
+    """Keccak-256 of `raw`."""
+    fields: F
+    signers: tuple[bytes, ...]
+    """Recovered addresses, in the order of the signatures on the wire; the last one sends (`from`)."""
+
+    @property
+    def sender(self) -> bytes:
+        """The address that published the transaction."""
+        return self.signers[-1]
+
+
 AnyTransaction = Transaction[Any]
 AnyKind = TransactionKind[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One field or signature of a transaction on the wire."""
-
-    name: str
-    """As in JSON: `cptxHash`, `signature`."""
-    abi: str
-    """`address`, `uint256` (an amount), `uint64`, `bytes32` or `signature`."""
