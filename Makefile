@@ -81,7 +81,7 @@ test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to 
 	@$(RUN)/pytest -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
 
 test-compiled: venv-test $(COMPILED) $(ORACLES) ## the same on the compiled rooms
-	@$(AS_INSTALLED) $(RUN)/pytest -o pythonpath="$(INSTALLED) ." -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
+	@$(AS_INSTALLED) $(RUN)/pytest -o pythonpath="$(INSTALLED) ." -m "not gate and not interpreted" -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
 
 vectors: venv-test ## make tests/vectors/*.json anew
 	@$(RUN)/python -m tests.vectors.generate

@@ -8,7 +8,7 @@ old state, and to try, refuse or add one more costs the same however long the la
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ledger.errors import InvariantViolation, Refusal
 from ledger.records import Pool, expiry_in, pool_key
@@ -285,7 +285,7 @@ class Lanes:
 def _created_at(record: bytes, height: int) -> bytes:
     """Return a pending pool's record as the block at `height` would write it: its time-lock begins then."""
     pool = Pool.decode(record)
-    return pool._replace(created_at=height, expires_at=height + pool.expires_at - pool.created_at).encode()
+    return replace(pool, created_at=height, expires_at=height + pool.expires_at - pool.created_at).encode()
 
 
 def _first_expiry(pending: Pending) -> int | None:

@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crypto.hashing import keccak256
-from crypto.merkle import EMPTY_ROOT, NodeTree, root, tree_nodes
+from crypto.merkle import EMPTY_ROOT, root, tree_nodes
+from crypto.node_tree import NodeTree
 from ledger.records import Account, Pool, PoolStatus, Target, account_key, pool_key, target_key, tree_key
 from ledger.state_tree import prove
 from ledger.tree_build import build_pages
