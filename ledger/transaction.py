@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from crypto.eip712 import Domain, StructType
 
@@ -115,17 +115,10 @@ class TransactionKind(Protocol[F]):
         """Return where the transaction queues while pending."""
 
 
-@dataclass(init=False, slots=True)
 class Transaction(Generic[F]):
     """A transaction whose bytes are canonical and whose signers are recovered."""
 
-    kind: TransactionKind[F]
-    raw: bytes
-    hash: bytes
-    """Keccak-256 of `raw`."""
-    fields: F
-    signers: tuple[bytes, ...]
-    """Recovered addresses, in the order of the signatures on the wire; the last one sends (`from`)."""
+    __slots__ = ("fields", "hash", "kind", "raw", "signers")
 
     def __init__(
         self,
@@ -136,11 +129,13 @@ class Transaction(Generic[F]):
         signers: tuple[bytes, ...],
     ) -> None:
         """Take the members."""
-        self.kind = kind
-        self.raw = raw
-        self.hash = hash
-        self.fields = fields
-        self.signers = signers
+        self.kind: Final = kind
+        self.raw: Final = raw
+        self.hash: Final = hash
+        """Keccak-256 of `raw`."""
+        self.fields: Final = fields
+        self.signers: Final = signers
+        """Recovered addresses, in the order of the signatures on the wire; the last one sends (`from`)."""
 
     @property
     def sender(self) -> bytes:
