@@ -137,6 +137,14 @@ class Transaction(Generic[F]):
         self.signers: Final = signers
         """Recovered addresses, in the order of the signatures on the wire; the last one sends (`from`)."""
 
+    def __eq__(self, other: object) -> bool:
+        """The same bytes of the same signers are the same transaction."""
+        return isinstance(other, Transaction) and self.hash == other.hash and self.signers == other.signers
+
+    def __hash__(self) -> int:
+        """Go by the hash of the bytes."""
+        return hash(self.hash)
+
     @property
     def sender(self) -> bytes:
         """The address that published the transaction."""
