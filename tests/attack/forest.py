@@ -6,6 +6,7 @@ forger's, who seals anything.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -104,8 +105,7 @@ class Forest:
 
     def reseal(self, header: Header, **members: Any) -> Json:
         """A header with other members under the authority's seal."""
-        names = header.__slots__
-        same = {name: getattr(header, name) for name in names}
+        same = {field.name: getattr(header, field.name) for field in dataclasses.fields(header)}
         return self.forger.seal(self.forger.header(**{**same, **members}))
 
     # Documents
