@@ -12,17 +12,24 @@ UV_VERSION := 0.13.9
 RUNTIME := $(VENV)/.runtime-installed
 COMMAND := $(VENV)/.command-installed
 TESTING := $(VENV)/.test-installed
+COMPILED := $(VENV)/.compiled
 PEER := benchmarks/solidity/node_modules/.installed
 ORACLES := tests/js/node_modules/.installed clients/js/node_modules/.installed $(PEER)
+# What a compiled room is made of; a change makes it anew.
+SOURCES := setup.py pyproject.toml $(wildcard crypto/*.py ledger/*.py txtypes/*.py consensus/*.py storage/*.py rpc/*.py rpc/*/*.py light/*.py peers/*.py poolchain/*.py poolchain/*/*.py)
+# Run with these, Python takes the rooms from where they are installed, and only what is not installed from here.
+INSTALLED = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages))
+AS_INSTALLED = PYTHONSAFEPATH=1 PYTHONPATH=$(INSTALLED):.
+HAS_COMPILER = $(RUN)/python -c 'import pathlib, shutil, sysconfig; assert shutil.which("cc") and pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()' 2>/dev/null
 PIP := $(RUN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-test devnet demo test gate bench bench-quick docs lint types fmt lock clean
+.PHONY: help venv venv-test compiled devnet demo test test-compiled gate bench bench-quick docs lint types fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(COMMAND) ## .venv with what the node needs, from requirements/runtime.txt
+venv: $(COMMAND) $(if $(wildcard $(COMPILED)),compiled) ## .venv with what the node needs, from requirements/runtime.txt
 	@:
 
 $(RUNTIME): requirements/runtime.txt
@@ -35,6 +42,19 @@ $(RUNTIME): requirements/runtime.txt
 $(COMMAND): pyproject.toml $(RUNTIME)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+compiled: $(COMPILED) ## the rules as machine code, twice as fast: needs a C compiler and Python.h, takes a minute
+	@:
+
+# The installed command is then a copy: whoever has it once gets it anew after each change of a source.
+$(COMPILED): $(SOURCES) requirements/compile.txt $(COMMAND)
+	@if $(HAS_COMPILER); then \
+	    echo "Compiling the rooms of the rules; this takes a minute or two ..." \
+	    && $(PIP) --require-hashes -r requirements/compile.txt \
+	    && rm -rf build/lib* build/bdist* \
+	    && POOLCHAIN_COMPILE=1 $(PIP) --no-deps --no-build-isolation --force-reinstall . \
+	    && touch $@; \
+	else echo "There is no C compiler, or no Python.h (Debian: gcc, python3-dev): the rooms stay interpreted."; fi
 
 venv-test: $(COMMAND) $(TESTING) ## the same with the tools for tests and checks
 	@:
@@ -60,6 +80,9 @@ demo: venv ## one pool's life against a fresh local chain
 test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to pytest
 	@$(RUN)/pytest -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
 
+test-compiled: venv-test $(COMPILED) $(ORACLES) ## the same on the compiled rooms
+	@$(AS_INSTALLED) $(RUN)/pytest -o pythonpath="$(INSTALLED) ." -m "not gate and not interpreted" -n $(workers) --dist loadfile --max-worker-restart 0 $(if $(k),-k "$(k)") $(ARGS)
+
 vectors: venv-test ## make tests/vectors/*.json anew
 	@$(RUN)/python -m tests.vectors.generate
 	@$(RUN)/python -m tests.vectors.generate_proofs
@@ -67,11 +90,11 @@ vectors: venv-test ## make tests/vectors/*.json anew
 gate: venv-test $(ORACLES) ## attacks and searches too long for every day, with their figures
 	@$(RUN)/pytest -n $(workers) --dist load --max-worker-restart 0 -m gate -rP -o faulthandler_timeout=900 $(if $(k),-k "$(k)") $(ARGS)
 
-bench: venv ## all benchmarks, beside what the processor allows and a peer; ARGS="--help" for parts
-	@$(RUN)/python -m benchmarks $(ARGS)
+bench: $(COMPILED) ## all benchmarks, beside what the processor allows and a peer; ARGS="--help" for parts
+	@$(AS_INSTALLED) $(RUN)/python -m benchmarks $(ARGS)
 
-bench-quick: venv ## the same in a small form: shows that it works, not how fast it is
-	@$(RUN)/python -m benchmarks --quick $(ARGS)
+bench-quick: $(COMPILED) ## the same in a small form: shows that it works, not how fast it is
+	@$(AS_INSTALLED) $(RUN)/python -m benchmarks --quick $(ARGS)
 
 # The contract's compiler and the node that it is measured on.
 bench bench-quick: $(PEER)
@@ -98,7 +121,11 @@ lock: ## renew requirements/*.txt and the package-lock.json files
 	    --group build --output-file requirements/runtime.txt pyproject.toml
 	@build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	    --group build --group test --constraint requirements/runtime.txt \
+	    --group build --group compile --constraint requirements/runtime.txt \
+	    --output-file requirements/compile.txt pyproject.toml
+	@build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    --group build --group test --constraint requirements/compile.txt \
 	    --output-file requirements/test.txt pyproject.toml
 	@for folder in tests/js clients/js benchmarks/solidity; do \
 	    (cd $$folder && npm install --silent --package-lock-only --ignore-scripts --no-audit --no-fund) || exit 1; \

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from poolchain.version import is_compiled
+
 from . import (
     anvil,
     expiry,
@@ -105,11 +107,12 @@ def main() -> int:
                 _say(f"round {number + 1} of {options.rounds}, {time.monotonic() - started:.0f} s: {name}")
                 _run(name, scale, options.folder, found)
     lines = [*table(found.units, found.rounds, GOALS), *_notes(found)]
-    lines.append(f"seed {options.seed}, {options.rounds} rounds, {time.monotonic() - started:.0f} s")
+    rooms = "compiled" if is_compiled() else "interpreted (make compiled)"
+    lines.append(f"rooms {rooms}, seed {options.seed}, {options.rounds} rounds, {time.monotonic() - started:.0f} s")
     sys.stdout.write("\n".join(lines) + "\n")
     if options.json:
         document = report(found.units, found.rounds, GOALS) | {"notMeasured": found.missing, "failed": found.failed}
-        document |= {"others": found.others, "seed": options.seed, "quick": options.quick}
+        document |= {"others": found.others, "compiled": is_compiled(), "seed": options.seed, "quick": options.quick}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 1 if found.failed else 0
 

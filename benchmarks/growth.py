@@ -72,8 +72,8 @@ def want(folder: Path, plan: Plan, count: int, chance: random.Random) -> Wanted:
     records: dict[tuple[bytes, int], Target] = {}
     for (pool, payee), cptx_hash in zip(chosen, ids, strict=True):
         had = pool < plan.settled and pool % plan.payees == payee
-        seq, paid = records.get((cptx_hash, payee), Target(1, AMOUNT) if had else Target(0, 0))
-        now = records[cptx_hash, payee] = Target(seq + 1, paid + AMOUNT)
+        before = records.get((cptx_hash, payee), Target(1, AMOUNT) if had else Target(0, 0))
+        now = records[cptx_hash, payee] = Target(before.seq + 1, before.paid + AMOUNT)
         settlement = PlannedSettlement(pool % CREATORS, FIRST_PAYEE + payee, cptx_hash, now.seq, now.paid)
         plans.setdefault(pool, []).append(settlement)
     return Wanted(plans, records)

@@ -8,7 +8,8 @@ old state, and to try, refuse or add one more costs the same however long the la
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from typing import Final
 
 from ledger.errors import InvariantViolation, Refusal
 from ledger.records import Pool, expiry_in, pool_key
@@ -20,20 +21,23 @@ from .lane_index import LaneIndex
 from .pending import Dropped, Pending, WithPending, judged
 
 
-@dataclass(slots=True)
 class Queue:
     """The pending transactions of one lane in the order of their positions, without gaps; all watch the same keys.
 
     Empty only while they are judged again.
     """
 
-    lane: Lane
-    """That of the transaction with which the queue began."""
-    entries: list[Pending] = field(default_factory=list)
-    base: tuple[bytes | None, ...] = ()
-    """The records under the watched keys that the entries were judged over."""
-    is_stale: bool = False
-    """Whether these have changed since, in a way that changes none of the receipts."""
+    __slots__ = ("base", "entries", "is_stale", "lane")
+
+    def __init__(self, lane: Lane) -> None:
+        """Begin empty."""
+        self.lane: Final = lane
+        """That of the transaction with which the queue began."""
+        self.entries: list[Pending] = []
+        self.base: tuple[bytes | None, ...] = ()
+        """The records under the watched keys that the entries were judged over."""
+        self.is_stale = False
+        """Whether these have changed since, in a way that changes none of the receipts."""
 
     def index_of(self, position: int) -> int | None:
         """Return the index of the entry with this position, if there is one."""
@@ -285,7 +289,7 @@ class Lanes:
 def _created_at(record: bytes, height: int) -> bytes:
     """Return a pending pool's record as the block at `height` would write it: its time-lock begins then."""
     pool = Pool.decode(record)
-    return pool._replace(created_at=height, expires_at=height + pool.expires_at - pool.created_at).encode()
+    return replace(pool, created_at=height, expires_at=height + pool.expires_at - pool.created_at).encode()
 
 
 def _first_expiry(pending: Pending) -> int | None:

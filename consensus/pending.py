@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ledger.errors import Refusal
 from ledger.receipt import Outcome, Receipt
@@ -19,7 +18,8 @@ from ledger.transaction import AnyTransaction, Context, Lane
 from ledger.transition import apply_transaction
 
 
-class Pending(NamedTuple):
+@dataclass(init=False, slots=True)
+class Pending:
     """One transaction that waits for a block."""
 
     transaction: AnyTransaction
@@ -34,6 +34,25 @@ class Pending(NamedTuple):
     """The same, with this transaction applied."""
     pool: bytes | None
     """The record of the pool that it would create."""
+
+    def __init__(  # noqa: PLR0917 - the members, in their order
+        self,
+        transaction: AnyTransaction,
+        lane: Lane,
+        arrival: int,
+        receipt: Receipt,
+        before: tuple[bytes | None, ...],
+        after: tuple[bytes | None, ...],
+        pool: bytes | None,
+    ) -> None:
+        """Take the members."""
+        self.transaction = transaction
+        self.lane = lane
+        self.arrival = arrival
+        self.receipt = receipt
+        self.before = before
+        self.after = after
+        self.pool = pool
 
     @property
     def hash(self) -> bytes:

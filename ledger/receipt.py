@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from crypto.hashing import ZERO_HASH
 from crypto.words import AMOUNT_LIMIT, WORD_BYTES, decode_uint, encode_uint, split_words
@@ -20,33 +21,52 @@ class Outcome(IntEnum):
     SLASHED = 3
 
 
-class Receipt(NamedTuple):
+@dataclass(init=False, slots=True)
+class Receipt:
     """The effect of one transaction; amounts in base units."""
 
     transaction_hash: bytes
     outcome: Outcome
     fee: int
     """The fee taken, which in a slash may be less than the fee stated."""
-    cptx_hash: bytes = ZERO_HASH
+    cptx_hash: bytes
     """The pool concerned; the transaction's own hash for CreatePool, zero for Transfer."""
-    paid: int = 0
+    paid: int
     """What the target got out of the deposit."""
-    burned: int = 0
-    reward: int = 0
+    burned: int
+    reward: int
     """What the target got out of the collateral."""
+
+    def __init__(  # noqa: PLR0917 - the members, in their order
+        self,
+        transaction_hash: bytes,
+        outcome: Outcome,
+        fee: int,
+        cptx_hash: bytes = ZERO_HASH,
+        paid: int = 0,
+        burned: int = 0,
+        reward: int = 0,
+    ) -> None:
+        """Take the members."""
+        self.transaction_hash = transaction_hash
+        self.outcome = outcome
+        self.fee = fee
+        self.cptx_hash = cptx_hash
+        self.paid = paid
+        self.burned = burned
+        self.reward = reward
 
     def encode(self) -> bytes:
         """Return the 224 bytes that are a leaf of the receipts tree."""
-        transaction_hash, outcome, fee, cptx_hash, paid, burned, reward = self
         return b"".join(
             (
-                transaction_hash,
-                encode_uint(outcome),
-                encode_uint(fee),
-                cptx_hash,
-                encode_uint(paid),
-                encode_uint(burned) if burned else ZERO_HASH,
-                encode_uint(reward) if reward else ZERO_HASH,
+                self.transaction_hash,
+                encode_uint(self.outcome),
+                encode_uint(self.fee),
+                self.cptx_hash,
+                encode_uint(self.paid),
+                encode_uint(self.burned) if self.burned else ZERO_HASH,
+                encode_uint(self.reward) if self.reward else ZERO_HASH,
             )
         )
 

@@ -6,10 +6,11 @@ commits to and what a state proof carries; `docs/protocol.md` has the table.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from crypto.state_proof import CLUSTER_BYTES
 
@@ -27,11 +28,17 @@ class PoolStatus(IntEnum):
     SLASHED = 2
 
 
-class Account(NamedTuple):
+@dataclass(init=False, slots=True)
+class Account:
     """Tokens and the number of transactions sent so far."""
 
     balance: int
     nonce: int
+
+    def __init__(self, balance: int, nonce: int) -> None:
+        """Take the members."""
+        self.balance = balance
+        self.nonce = nonce
 
     def encode(self) -> bytes | None:
         """Return balance (16) || nonce (8); None for the account that is absent from the state."""
@@ -46,7 +53,8 @@ class Account(NamedTuple):
         return cls(int.from_bytes(data[:16], "big"), int.from_bytes(data[16:], "big"))
 
 
-class Pool(NamedTuple):
+@dataclass(init=False, slots=True)
+class Pool:
     """One micropayment pool (paper, step 1). Amounts in base units, createdAt and expiresAt are heights."""
 
     creator: bytes
@@ -57,6 +65,27 @@ class Pool(NamedTuple):
     created_at: int
     expires_at: int
     status: PoolStatus
+
+    def __init__(  # noqa: PLR0917 - the members, in their order
+        self,
+        creator: bytes,
+        resource_id: bytes,
+        deposit: int,
+        collateral: int,
+        spent: int,
+        created_at: int,
+        expires_at: int,
+        status: PoolStatus,
+    ) -> None:
+        """Take the members."""
+        self.creator = creator
+        self.resource_id = resource_id
+        self.deposit = deposit
+        self.collateral = collateral
+        self.spent = spent
+        self.created_at = created_at
+        self.expires_at = expires_at
+        self.status = status
 
     @property
     def remaining(self) -> int:
@@ -70,22 +99,29 @@ class Pool(NamedTuple):
 
     def after_payment(self, paid: int, status: PoolStatus) -> Pool:
         """Return the pool with `paid` base units more spent, in this status."""
-        creator, resource_id, deposit, collateral, spent, created_at, expires_at, _ = self
-        return Pool(creator, resource_id, deposit, collateral, spent + paid, created_at, expires_at, status)
+        return Pool(
+            self.creator,
+            self.resource_id,
+            self.deposit,
+            self.collateral,
+            self.spent + paid,
+            self.created_at,
+            self.expires_at,
+            status,
+        )
 
     def encode(self) -> bytes:
         """Return creator (20), resourceId (32), deposit, collateral, spent (16 each), two heights (8), status (1)."""
-        creator, resource_id, deposit, collateral, spent, created_at, expires_at, status = self
         return b"".join(
             (
-                creator,
-                resource_id,
-                deposit.to_bytes(_AMOUNT, "big"),
-                collateral.to_bytes(_AMOUNT, "big"),
-                spent.to_bytes(_AMOUNT, "big"),
-                created_at.to_bytes(_COUNTER, "big"),
-                expires_at.to_bytes(_COUNTER, "big"),
-                _STATUS_BYTES[status],
+                self.creator,
+                self.resource_id,
+                self.deposit.to_bytes(_AMOUNT, "big"),
+                self.collateral.to_bytes(_AMOUNT, "big"),
+                self.spent.to_bytes(_AMOUNT, "big"),
+                self.created_at.to_bytes(_COUNTER, "big"),
+                self.expires_at.to_bytes(_COUNTER, "big"),
+                _STATUS_BYTES[self.status],
             )
         )
 
@@ -107,11 +143,17 @@ class Pool(NamedTuple):
         )
 
 
-class Target(NamedTuple):
+@dataclass(init=False, slots=True)
+class Target:
     """What one payee has had from one pool: settlements so far and their total."""
 
     seq: int
     paid: int
+
+    def __init__(self, seq: int, paid: int) -> None:
+        """Take the members."""
+        self.seq = seq
+        self.paid = paid
 
     def encode(self) -> bytes:
         """Return seq (8) || paid (16)."""

@@ -20,6 +20,7 @@ from .tree_pages import (
     width,
 )
 
+_EMPTY_PAGES = (NO_CELL * 8, NO_CELL * 32)
 Place = tuple[bytes, int, int]
 """Key of an inner page, and where its cells begin and end in the array."""
 
@@ -96,7 +97,7 @@ class TreeTop:
         """Inner pages at these places, None for those without a leaf below them."""
         array = self._cells
         all_cells = [array[start:end] for _, start, end in places]
-        return [encode_cells(cells) if any(cells) else None for cells in all_cells]
+        return [None if cells in _EMPTY_PAGES else encode_cells(cells) for cells in all_cells]
 
     def apply(self, changed: dict[int, bytes]) -> dict[int, bytes]:
         """Set the cells of lowest nodes and of leaf pages, and hash all above; the cells they had."""

@@ -19,7 +19,7 @@ from click.exceptions import NoSuchCommand
 
 from .console import examples, is_json, json_option
 from .failure import EXIT_UNAVAILABLE, EXIT_USAGE, Failure
-from .version import VERSION
+from .version import shown_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +114,7 @@ class LazyGroup(click.Group):
     )
     + EXIT_STATUS,
 )
-@click.version_option(VERSION, prog_name="poolchain", message="%(prog)s %(version)s")
+@click.version_option(shown_version(), prog_name="poolchain", message="%(prog)s %(version)s")
 @json_option
 @click.pass_context
 def cli(context: click.Context) -> None:

@@ -211,14 +211,24 @@ class Node:
     def _admit(self, transaction: AnyTransaction) -> bytes:
         self.maker.require_alive()
         try:
-            self._expect_new(transaction)
-            drops = self._mempool.add(transaction)
+            drops = self._try_add(transaction)
         except StorageError as error:
             self.maker.fail(str(error))
             raise StorageFailed(str(error)) from error
         self._announce_drops(drops)
         self.maker.wake()
         return transaction.hash
+
+    def _try_add(self, transaction: AnyTransaction) -> list[Dropped]:
+        """Add to the mempool; raises Refusal.
+
+        Whatever is in a block breaks a rule if it comes again, so only what is refused is looked up.
+        """
+        try:
+            return self._mempool.add(transaction)
+        except Refusal:
+            self._expect_new(transaction)
+            raise
 
     def _expect_new(self, transaction: AnyTransaction) -> None:
         location = self.view().location(transaction.hash)

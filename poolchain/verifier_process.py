@@ -1,37 +1,44 @@
 """The program of one verifier: reads groups of raw transactions, answers what was found, ends with its socket.
 
-Messages are pickled, since both ends are this program's own processes: first the chain id and the genesis hash, then
-lists of raw transactions. For each list it writes a length (4 bytes) and a pickled list of what `verify` returns.
+Messages, in both directions, are a length (4 bytes) and what Python's `marshal` makes of a value, since both ends are
+this program's own processes: first the chain id and the genesis hash, then lists of raw transactions. Each list is
+answered with the list of what `verify` returns.
 """
 
 from __future__ import annotations
 
 import gc
-import pickle
+import marshal
 import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from crypto.eip712 import Domain
 from ledger.errors import Refusal
 from txtypes.table import decode
 
 LENGTH_BYTES: Final = 4
-Verified = tuple[bytes, Any, tuple[bytes, ...]]
-"""Transaction hash, fields, signers."""
+Verified = tuple[bytes, tuple[bytes, ...]]
+"""Transaction hash and signers; the fields are taken from the bytes again, which is less than sending them."""
 Refused = tuple[str, str, str]
 """Reason, expected, given."""
 
 
 def verify(raw: bytes, domain: Domain) -> Verified | Refused:
-    """Return what a raw transaction says and who signed it, or why it is not one."""
+    """Return the hash of a raw transaction and who signed it, or why it is not one."""
     try:
         found = decode(raw, domain)
     except Refusal as refusal:
         return refusal.reason, refusal.expected, refusal.given
-    return found.hash, found.fields, found.signers
+    return found.hash, found.signers
+
+
+def packed(message: Any) -> bytes:
+    """Return a message as it is written."""
+    data = marshal.dumps(message)
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data
 
 
 def main() -> None:
@@ -41,11 +48,15 @@ def main() -> None:
     gc.freeze()
     line = socket.socket(fileno=int(sys.argv[1]))
     with line, line.makefile("rb") as requests, suppress(EOFError, ConnectionError):
-        domain = Domain.of(*pickle.load(requests))  # noqa: S301 - from our own parent
+        domain = Domain.of(*_read(requests))
         while True:
-            raws = pickle.load(requests)  # noqa: S301 - likewise
-            answer = pickle.dumps([verify(raw, domain) for raw in raws], pickle.HIGHEST_PROTOCOL)
-            line.sendall(len(answer).to_bytes(LENGTH_BYTES, "big") + answer)
+            line.sendall(packed([verify(raw, domain) for raw in _read(requests)]))
+
+
+def _read(requests: BinaryIO) -> Any:
+    """Return the next message; raises EOFError when there is none."""
+    length = int.from_bytes(requests.read(LENGTH_BYTES), "big")
+    return marshal.loads(requests.read(length))  # noqa: S302 - from our own parent
 
 
 if __name__ == "__main__":

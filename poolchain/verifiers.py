@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import marshal
 import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -18,14 +18,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from crypto.eip712 import Domain
 from ledger.errors import Refusal
 from ledger.transaction import AnyTransaction, Transaction
 from txtypes.table import KINDS
 
-from .verifier_process import LENGTH_BYTES, Refused, Verified, verify
+from .verifier_process import LENGTH_BYTES, Refused, Verified, packed, verify
 
 GROUP_MAX: Final = 64
 """Transactions in one message: some milliseconds of work."""
@@ -170,9 +170,9 @@ class _Verifier(asyncio.Protocol):
         self.under_way.append(group)
         self.send(list(group.raws))
 
-    def send(self, message: object) -> None:
+    def send(self, message: Any) -> None:
         if self._transport is not None:
-            self._transport.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+            self._transport.write(packed(message))
 
     def end(self) -> None:
         if self._transport is not None:
@@ -195,7 +195,7 @@ class _Verifier(asyncio.Protocol):
             end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
             if len(self._received) < end:
                 return
-            found = pickle.loads(self._received[LENGTH_BYTES:end])  # noqa: S301 - our own child
+            found = marshal.loads(self._received[LENGTH_BYTES:end])  # noqa: S302 - from our own child
             del self._received[:end]
             group = self.under_way.popleft()
             if not group.future.done():
@@ -225,11 +225,14 @@ async def _started(domain: Domain, follow: Callable[[_Verifier], None]) -> _Veri
 
 
 def _decoded(raws: Sequence[bytes], found: Sequence[Verified | Refused]) -> list[Decoded]:
-    return [
-        # A refusal begins with its reason, what was verified with its hash.
-        Refusal(*item) if isinstance(item[0], str) else Transaction(KINDS[raw[0]], raw, *item)
-        for raw, item in zip(raws, found, strict=True)
-    ]
+    return [_one_decoded(raw, item) for raw, item in zip(raws, found, strict=True)]
+
+
+def _one_decoded(raw: bytes, found: Verified | Refused) -> Decoded:
+    if len(found) == 3:
+        return Refusal(*found)
+    kind = KINDS[raw[0]]
+    return Transaction(kind, raw, found[0], kind.decode(raw), found[1])
 
 
 def _resolve_group(singles: _Singles, group: asyncio.Future[list[Decoded]]) -> None:

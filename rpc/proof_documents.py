@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crypto.address import checksum_address
-from crypto.merkle import NodeTree
+from crypto.node_tree import NodeTree
 from ledger.records import tree_key
 from ledger.state_tree import prove
 from light.documents import SEAL_KIND, VERSION

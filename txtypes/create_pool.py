@@ -32,7 +32,8 @@ STRUCT: Final = StructType(
     ),
 )
 _TYPE_HASH = STRUCT.type_hash()
-_SIGNED = slice(1, 193)
+_SIGNED_END: Final = 193
+"""Where the words that are signed end on the wire."""
 
 
 class CreatePoolFields(NamedTuple):
@@ -65,7 +66,7 @@ class CreatePoolKind:
 
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the digest of CreatePool."""
-        return (domain.digest(struct_hash(_TYPE_HASH, raw[_SIGNED])),)
+        return (domain.digest(struct_hash(_TYPE_HASH, raw[1:_SIGNED_END])),)
 
     def lane(self, transaction: Transaction[CreatePoolFields]) -> Lane:
         """Queue behind the creator's lower nonces."""

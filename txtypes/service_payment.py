@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from crypto.eip712 import Domain, StructType, struct_hash
+from crypto.signature import SIGNATURE_BYTES
+from crypto.words import WORD_BYTES
 from ledger.errors import Refusal
 from ledger.genesis import Genesis
 from ledger.receipt import Outcome, Receipt
@@ -45,8 +47,9 @@ PAYMENT: Final = StructType(
 SETTLEMENT: Final = StructType("Settlement", (("payment", "ServicePayment"), ("fee", "uint256")), (PAYMENT,))
 _PAYMENT_HASH = PAYMENT.type_hash()
 _SETTLEMENT_HASH = SETTLEMENT.type_hash()
-_PAYMENT_WORDS = slice(1, 129)
-_FEE_WORD = slice(194, 226)
+_PAYMENT_END: Final = 129
+"""Where the words that the creator signs end on the wire."""
+_FEE_START: Final = _PAYMENT_END + SIGNATURE_BYTES
 
 
 class ServicePaymentFields(NamedTuple):
@@ -85,8 +88,8 @@ class ServicePaymentKind:
 
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the digests of ServicePayment and of Settlement."""
-        payment = struct_hash(_PAYMENT_HASH, raw[_PAYMENT_WORDS])
-        settlement = struct_hash(_SETTLEMENT_HASH, payment + raw[_FEE_WORD])
+        payment = struct_hash(_PAYMENT_HASH, raw[1:_PAYMENT_END])
+        settlement = struct_hash(_SETTLEMENT_HASH, payment + raw[_FEE_START : _FEE_START + WORD_BYTES])
         return domain.digest(payment), domain.digest(settlement)
 
     def lane(self, transaction: Transaction[ServicePaymentFields]) -> Lane:

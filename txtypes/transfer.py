@@ -22,7 +22,8 @@ STRUCT: Final = StructType(
     (("to", "address"), ("amount", "uint256"), ("fee", "uint256"), ("nonce", "uint64")),
 )
 _TYPE_HASH = STRUCT.type_hash()
-_SIGNED = slice(1, 129)
+_SIGNED_END: Final = 129
+"""Where the words that are signed end on the wire."""
 
 
 class TransferFields(NamedTuple):
@@ -54,7 +55,7 @@ class TransferKind:
 
     def digests(self, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
         """Return the digest of Transfer."""
-        return (domain.digest(struct_hash(_TYPE_HASH, raw[_SIGNED])),)
+        return (domain.digest(struct_hash(_TYPE_HASH, raw[1:_SIGNED_END])),)
 
     def lane(self, transaction: Transaction[TransferFields]) -> Lane:
         """Queue behind the sender's lower nonces."""

@@ -31,15 +31,15 @@ class Wire:
 
     def __init__(self, layout: Sequence[Part]) -> None:
         """Lay the parts behind the type byte, in order."""
-        fields: list[tuple[str, slice, Callable[[bytes], Any]]] = []
-        signatures: list[slice] = []
+        fields: list[tuple[str, int, Callable[[bytes], Any]]] = []
+        signatures: list[int] = []
         at = 1
         for part in layout:
             if part.abi == SIGNATURE:
-                signatures.append(slice(at, at + SIGNATURE_BYTES))
+                signatures.append(at)
                 at += SIGNATURE_BYTES
             else:
-                fields.append((part.name, slice(at, at + WORD_BYTES), _READERS[part.abi]))
+                fields.append((part.name, at, _READERS[part.abi]))
                 at += WORD_BYTES
         self._fields, self._signatures = tuple(fields), tuple(signatures)
         self.wire_bytes: Final = at
@@ -50,16 +50,16 @@ class Wire:
         if len(raw) != self.wire_bytes:
             raise Refusal("MALFORMED", f"{self.wire_bytes} bytes", f"{len(raw)} bytes")
         values = []
-        for name, place, read in self._fields:
+        for name, at, read in self._fields:
             try:
-                values.append(read(raw[place]))
+                values.append(read(raw[at : at + WORD_BYTES]))
             except WordOutOfRange as error:
                 raise Refusal("MALFORMED", f"{name} within the range of its type", error) from error
         return values
 
     def signatures(self, raw: bytes) -> tuple[bytes, ...]:
         """Return the signatures in the order in which they stand on the wire."""
-        return tuple([raw[place] for place in self._signatures])
+        return tuple([raw[at : at + SIGNATURE_BYTES] for at in self._signatures])
 
 
 def encode(kind: AnyKind, values: Mapping[str, Any], signed: Mapping[str, bytes]) -> bytes:

@@ -6,12 +6,14 @@ forger's, who seals anything.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crypto.hashing import keccak256
-from crypto.merkle import EMPTY_ROOT, NodeTree, root, tree_nodes
+from crypto.merkle import EMPTY_ROOT, root, tree_nodes
+from crypto.node_tree import NodeTree
 from ledger.records import Account, Pool, PoolStatus, Target, account_key, pool_key, target_key, tree_key
 from ledger.state_tree import prove
 from ledger.tree_build import build_pages
@@ -103,8 +105,7 @@ class Forest:
 
     def reseal(self, header: Header, **members: Any) -> Json:
         """A header with other members under the authority's seal."""
-        names = header.__slots__
-        same = {name: getattr(header, name) for name in names}
+        same = {field.name: getattr(header, field.name) for field in dataclasses.fields(header)}
         return self.forger.seal(self.forger.header(**{**same, **members}))
 
     # Documents

@@ -6,6 +6,7 @@ import json
 import os
 import random
 from collections import Counter
+from dataclasses import astuple
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -179,11 +180,11 @@ class Duel:
         for key, record in self.store.view().records():
             match key[:1]:
                 case b"a":
-                    accounts[key[1:]] = tuple(Account.decode(record))
+                    accounts[key[1:]] = astuple(Account.decode(record))
                 case b"p":
                     pools[key[1:]] = Pool.decode(record)
                 case b"t":
-                    targets[key[1:33], key[33:]] = tuple(Target.decode(record))
+                    targets[key[1:33], key[33:]] = astuple(Target.decode(record))
                 case _:
                     burned = decode_burned(record)
         model = self.model

@@ -118,10 +118,10 @@ class Game:
         if Pool.decode(records.all[pool_key(self.pool)]).status is not PoolStatus.OPEN:
             return
         for target in (COLLUDER, AUTHORITY):
-            seq, paid = State(records).target(self.pool, target)
-            amounts = (*range(paid + 1, self.deposit + 2), 10 * (self.deposit + self.collateral))
+            had = State(records).target(self.pool, target)
+            amounts = (*range(had.paid + 1, self.deposit + 2), 10 * (self.deposit + self.collateral))
             for amount, fee in product(amounts, (FEE, self.collateral, FUNDS // 2)):
-                yield Payment(target, amount, seq + 1, fee), honest
+                yield Payment(target, amount, had.seq + 1, fee), honest
 
     def publish(self, records: Records, payment: Payment) -> tuple[Records, Receipt] | None:
         """Apply a settlement for real; None where it is refused."""

@@ -58,10 +58,10 @@ class Scenario:
         """Settle some promises in some order, then let the pool expire."""
         for _ in range(self.chance.randrange(1, 12)):
             target = self.chance.choice(PAYEES)
-            seq, paid = State(self.records).target(self.pool, target)
+            had = State(self.records).target(self.pool, target)
             step = self.chance.choice((1, self.deposit // 5 + 1, self.deposit, self.deposit + 1, 2**90))
             fee = self.chance.choice((FEE, 2 * FEE, TOKEN // 2, 2**100))
-            self.settle(ServicePaymentFields(target, paid + step, self.pool, seq + 1, fee))
+            self.settle(ServicePaymentFields(target, had.paid + step, self.pool, had.seq + 1, fee))
         expiry = BlockExecution(self.records, 1 + LIFE, GENESIS).finish()
         self.records = self.records.after(expiry.changes)
 

@@ -7,6 +7,7 @@ these records.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypothesis import HealthCheck, settings
@@ -299,7 +300,7 @@ class LedgerMachine(RuleBasedStateMachine):
             match key[:1]:
                 case b"p":
                     old, new = Pool.decode(record), Pool.decode(now.all[key])
-                    assert new._replace(spent=old.spent, status=old.status) == old
+                    assert replace(new, spent=old.spent, status=old.status) == old
                     assert old.spent <= new.spent
                     assert old.status is PoolStatus.OPEN or new == old
                 case b"t":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from typing import Any, Final
 
 from consensus.seal import check_seal
@@ -292,7 +292,7 @@ def record(kind: type[Account | Pool | Target], given: Case, names: list[str]) -
     except ValueError as error:
         raise Wrong("MALFORMED", error) from error
     assert found.encode() == raw
-    shown = [text(member) if isinstance(member, bytes) else hex(member) for member in found]
+    shown = [text(member) if isinstance(member, bytes) else hex(member) for member in astuple(found)]
     return dict(zip(names, shown, strict=True))
 
 

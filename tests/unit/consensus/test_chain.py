@@ -10,8 +10,9 @@ import pytest
 
 from consensus.chain import Chain, check_not_ahead
 from consensus.seal import check_seal, make_seal
-from crypto.merkle import EMPTY_ROOT, NodeTree
+from crypto.merkle import EMPTY_ROOT
 from crypto.merkle import root as merkle_root
+from crypto.node_tree import NodeTree
 from crypto.signature import SigningKey
 from ledger.errors import InvalidBlock, InvariantViolation
 from ledger.records import tree_key

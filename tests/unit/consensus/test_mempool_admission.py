@@ -217,6 +217,7 @@ def test_judging_tells_the_receipt_and_changes_nothing(world: World) -> None:
     assert len(world.mempool) == 2
 
 
+@pytest.mark.interpreted
 def test_no_lane_holds_a_former_state() -> None:
     """A view pins space on the disk for as long as it is held."""
     world = World()

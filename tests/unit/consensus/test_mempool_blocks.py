@@ -255,6 +255,7 @@ def test_indexes_hold_what_waits_and_nothing_more(world: World) -> None:
     assert len(index) == 2 + 2
 
 
+@pytest.mark.interpreted
 def test_the_memory_of_what_was_dropped_holds_no_former_state(world: World) -> None:
     waiting = world.transfer(ALICE_KEY, 0)
     world.add(waiting)

@@ -156,6 +156,7 @@ def test_how_a_transaction_went_is_remembered_until_it_comes_back() -> None:
     assert world.mempool.dropped(gone.hash) is None
 
 
+@pytest.mark.interpreted
 def test_the_last_ten_thousand_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert REMEMBERED_DROPS == 10_000
     monkeypatch.setattr(mempool_module, "REMEMBERED_DROPS", 5)

@@ -172,6 +172,7 @@ def test_a_failed_batch_does_not_free_the_height(data: Survivors, act: Act) -> N
     assert node.chain.tip.header.height == 4
 
 
+@pytest.mark.interpreted
 def test_the_seal_is_the_same_as_before_the_crash(data: Survivors, sealed: list[bytes]) -> None:
     node = data.start()
     node.writes[1] = Fault(Crash())

@@ -8,16 +8,8 @@ from hashlib import sha256
 import pytest
 from pymerkle import InmemoryTree
 
-from crypto.merkle import (
-    EMPTY_ROOT,
-    Frontier,
-    NodeTree,
-    hash_leaf,
-    hash_node,
-    peaks,
-    root,
-    tree_nodes,
-)
+from crypto.merkle import EMPTY_ROOT, Frontier, hash_leaf, hash_node, peaks, root, tree_nodes
+from crypto.node_tree import NodeTree
 
 LEAVES_MAX = 130
 PROVED_MAX = 70

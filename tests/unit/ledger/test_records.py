@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_account_out_of_range_is_not_written(account: Account) -> None:
 def test_pool_members_stand_one_after_the_other() -> None:
     expected = "aa" * 20 + "bb" * 32 + f"{1000:032x}{1500:032x}{400:032x}" + f"{7:016x}{17:016x}" + "00"
     assert POOL.encode().hex() == expected
-    assert [POOL._replace(status=status).encode()[-1] for status in PoolStatus] == [0, 1, 2]
+    assert [replace(POOL, status=status).encode()[-1] for status in PoolStatus] == [0, 1, 2]
 
 
 def test_pool_round_trips() -> None:
@@ -78,9 +79,9 @@ def test_pool_round_trips() -> None:
 
 def test_pool_remaining_and_locked() -> None:
     assert (POOL.remaining, POOL.locked) == (600, 2100)
-    assert POOL._replace(spent=1000).locked == 1500
+    assert replace(POOL, spent=1000).locked == 1500
     for status in (PoolStatus.EXPIRED, PoolStatus.SLASHED):
-        closed = POOL._replace(status=status)
+        closed = replace(POOL, status=status)
         assert (closed.remaining, closed.locked) == (600, 0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ledger.records import (
     ABSENT_ACCOUNT,
     ABSENT_TARGET,
@@ -55,7 +57,7 @@ def test_writes_are_seen_here_and_not_in_the_parent() -> None:
     records = parent()
     frozen, root = dict(records.all), records.root()
     state = State(records)
-    closed = POOL._replace(status=PoolStatus.EXPIRED)
+    closed = replace(POOL, status=PoolStatus.EXPIRED)
     state.put_account(ONE, Account(1, 6))
     state.put_account(TWO, Account(2, 0))
     state.put_pool(HASH, closed)
@@ -76,7 +78,7 @@ def test_changes_stand_as_they_were_written_and_before_has_the_parents_records()
     state = State(records)
     state.burn(1)
     state.put_target(HASH, ONE, Target(1, 1))
-    state.put_pool(HASH, POOL._replace(spent=401))
+    state.put_pool(HASH, replace(POOL, spent=401))
     state.put_account(TWO, Account(3, 0))
     state.put_account(ONE, Account(99, 6))
     changes = state.changes()
@@ -85,7 +87,7 @@ def test_changes_stand_as_they_were_written_and_before_has_the_parents_records()
         account_key(ONE): Account(99, 6).encode(),
         account_key(TWO): Account(3, 0).encode(),
         BURNED_KEY: encode_burned(8),
-        pool_key(HASH): POOL._replace(spent=401).encode(),
+        pool_key(HASH): replace(POOL, spent=401).encode(),
         target_key(HASH, ONE): Target(1, 1).encode(),
     }
     assert state.before() == {key: records.get(key) for key in changes}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ledger import supply
@@ -42,7 +44,7 @@ def test_count_knows_every_record() -> None:
     ("status", "locked"), [(PoolStatus.OPEN, 2100), (PoolStatus.EXPIRED, 0), (PoolStatus.SLASHED, 0)]
 )
 def test_closed_pools_hold_nothing(status: PoolStatus, locked: int) -> None:
-    assert supply.count([(pool_key(HASH), POOL._replace(status=status).encode())]).locked == locked
+    assert supply.count([(pool_key(HASH), replace(POOL, status=status).encode())]).locked == locked
 
 
 def test_advance_is_the_difference_of_two_counts() -> None:
@@ -56,7 +58,7 @@ def test_advance_is_the_difference_of_two_counts() -> None:
     changes = {
         ONE: None,
         TWO: Account(5600, 0).encode(),
-        pool_key(HASH): POOL._replace(status=PoolStatus.SLASHED, spent=1000).encode(),
+        pool_key(HASH): replace(POOL, status=PoolStatus.SLASHED, spent=1000).encode(),
         BURNED_KEY: encode_burned(1500),
         target_key(HASH, b"\x02" * 20): Target(1, 1000).encode(),
     }

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from consensus.seal import make_seal
 from crypto.hashing import ZERO_HASH, keccak256
-from crypto.merkle import EMPTY_ROOT, NodeTree, root, tree_nodes
+from crypto.merkle import EMPTY_ROOT, root, tree_nodes
+from crypto.node_tree import NodeTree
 from crypto.signature import SigningKey
 from ledger.header import Header
 from ledger.records import tree_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -163,7 +164,7 @@ def test_the_forger_can_be_honest(forger: Forger) -> None:
     ],
 )
 def test_the_record_is_what_the_transaction_made(forger: Forger, changes: dict[str, Any]) -> None:
-    bundle = forged(forger, creation_of(forger), GOOD._replace(**changes))
+    bundle = forged(forger, creation_of(forger), replace(GOOD, **changes))
     bundle.refuse("WRONG_POOL", "not what this CreatePool made", forger.trust)
 
 

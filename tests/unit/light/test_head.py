@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto.merkle import NodeTree, root, tree_nodes
+from crypto.merkle import root, tree_nodes
+from crypto.node_tree import NodeTree
 from light.documents import ConsistencyProof, EquivocationProof, read_document
 from light.errors import ProofRefused
 from light.head import Equivocation, HeadFollower

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from crypto.eip712 import Domain
@@ -34,7 +35,7 @@ TERMS: Final = Terms(
 
 def book(record: Target = ABSENT_TARGET, height: int = 1, /, **pool: Any) -> Book:
     """A book without payments, over the usual pool with some members changed."""
-    return Book(POOL_ID, SELLER.address, POOL._replace(**pool), record, height, delivered=record.paid)
+    return Book(POOL_ID, SELLER.address, replace(POOL, **pool), record, height, delivered=record.paid)
 
 
 def pay(amount: int, seq: int = 1, *, key: SigningKey = CREATOR, **changes: Any) -> Payment:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,7 +74,7 @@ def test_only_the_creators_payments_to_this_cacher_are_accepted() -> None:
 @pytest.mark.parametrize("status", [PoolStatus.EXPIRED, PoolStatus.SLASHED])
 def test_a_closed_pool_pays_nothing(status: PoolStatus) -> None:
     decline("POOL_CLOSED", book(status=status), pay(20))
-    decline("POOL_CLOSED", taken(book(), 20)._replace(pool=POOL._replace(status=status)), pay(20))
+    decline("POOL_CLOSED", taken(book(), 20)._replace(pool=replace(POOL, status=status)), pay(20))
 
 
 # Caps
@@ -98,7 +100,7 @@ def test_the_cap_is_never_below_the_first_payment() -> None:
     caps = Caps(5, least=20)
     assert caps.limit(POOL) == 20
     assert Caps(300, least=20).limit(POOL) == 300
-    assert Caps(300, least=20).limit(POOL._replace(deposit=30)) == 20
+    assert Caps(300, least=20).limit(replace(POOL, deposit=30)) == 20
 
 
 def test_what_counts_is_what_the_chain_has_not_paid() -> None:
@@ -111,7 +113,7 @@ def test_a_settlement_in_flight_counts_in_full() -> None:
     settling = taken(book(), 450).begin_settlement(5)
     assert settling.unsettled == 450
     decline("CAP_REACHED", settling, pay(501, 2))
-    done = settling.follow(POOL._replace(spent=450), Target(1, 450), 2)
+    done = settling.follow(replace(POOL, spent=450), Target(1, 450), 2)
     assert done.accept(pay(950, 2), CREATOR.address, CAPS).unsettled == 500
 
 
@@ -128,7 +130,7 @@ def test_no_more_than_what_remains_is_accepted() -> None:
 def test_settlements_of_others_shrink_what_remains() -> None:
     start = taken(book(), 100)
     assert start.accept(pay(400), CREATOR.address, CAPS).unsettled == 400
-    shrunk = start.follow(POOL._replace(spent=700), Target(0, 0), 2)
+    shrunk = start.follow(replace(POOL, spent=700), Target(0, 0), 2)
     decline("DEPOSIT_DRAINED", shrunk, pay(301))
     assert shrunk.accept(pay(300), CREATOR.address, CAPS).unsettled == 300
 
@@ -148,9 +150,9 @@ def test_an_honest_creator_is_never_declined_for_what_remains(steps: list[tuple[
         elif found.best is not None and found.unsettled and found.publishable:
             found = found.begin_settlement(5)
             seq, paid = found.next_seq - 1, found.promised
-            found = found.follow(found.pool._replace(spent=paid + others), Target(seq, paid), found.height + 1)
+            found = found.follow(replace(found.pool, spent=paid + others), Target(seq, paid), found.height + 1)
         spent = found.record.paid + others
-        found = found.follow(POOL._replace(spent=spent), found.record, found.height + 1)
+        found = found.follow(replace(POOL, spent=spent), found.record, found.height + 1)
         assert not found.proves_double_spend
 
 
@@ -178,19 +180,19 @@ def test_the_proven_state_ends_a_settlement() -> None:
     settling = taken(book(), 100).begin_settlement(5).accept(pay(130, 2), CREATOR.address, CAPS)
     same = settling.follow(POOL, Target(0, 0), 2)
     assert same.settling == pay(100)
-    done = same.follow(POOL._replace(spent=100), Target(1, 100), 3)
+    done = same.follow(replace(POOL, spent=100), Target(1, 100), 3)
     assert (done.settling, done.settling_fee, done.unsettled, done.next_seq) == (None, 0, 30, 2)
     assert done.begin_settlement(5).settling == pay(130, 2)
 
 
 def test_an_older_state_changes_nothing() -> None:
-    done = taken(book(), 100).follow(POOL._replace(spent=100), Target(1, 100), 9)
+    done = taken(book(), 100).follow(replace(POOL, spent=100), Target(1, 100), 9)
     assert done.follow(POOL, Target(0, 0), 8) is done
 
 
 def test_what_was_settled_elsewhere_can_still_be_claimed() -> None:
     """Somebody with the same key settled an older payment: the newest promise needs a new signature."""
-    behind = taken(book(), 100).follow(POOL._replace(spent=60), Target(1, 60), 2)
+    behind = taken(book(), 100).follow(replace(POOL, spent=60), Target(1, 60), 2)
     assert (behind.unsettled, behind.next_seq, behind.publishable) == (40, 2, None)
     again = behind.accept(pay(100, 2), CREATOR.address, CAPS)
     assert again.publishable == pay(100, 2)
@@ -199,7 +201,7 @@ def test_what_was_settled_elsewhere_can_still_be_claimed() -> None:
 @pytest.mark.parametrize("status", [PoolStatus.EXPIRED, PoolStatus.SLASHED])
 def test_the_end_of_the_pool_ends_a_settlement(status: PoolStatus) -> None:
     settling = taken(book(), 100).begin_settlement(5)
-    ended = settling.follow(POOL._replace(status=status), Target(0, 0), 2)
+    ended = settling.follow(replace(POOL, status=status), Target(0, 0), 2)
     assert (ended.settling, ended.publishable, ended.unsettled) == (None, None, 100)
 
 
@@ -214,7 +216,7 @@ def test_a_higher_fee_is_for_the_same_payment() -> None:
 
 
 def test_a_promise_beyond_what_remains_is_worth_the_rest_and_the_reward() -> None:
-    cheated = taken(book(), 300).follow(POOL._replace(spent=900), Target(0, 0), 2)
+    cheated = taken(book(), 300).follow(replace(POOL, spent=900), Target(0, 0), 2)
     assert cheated.proves_double_spend
     assert cheated.gain(5, 100) == 100 + (5 + 100) - 5
     assert POLICY.reason(cheated, CAPS, moment()) == "the creator has promised more than the deposit"
@@ -222,13 +224,13 @@ def test_a_promise_beyond_what_remains_is_worth_the_rest_and_the_reward() -> Non
 
 
 def test_the_reward_ends_where_the_collateral_does() -> None:
-    cheated = taken(book(), 300)._replace(pool=POOL._replace(spent=1000, collateral=1001))
+    cheated = taken(book(), 300)._replace(pool=replace(POOL, spent=1000, collateral=1001))
     assert cheated.gain(5, 100) == 0
     assert POLICY.reason(cheated, CAPS, moment()) is None
 
 
 def test_a_refused_promise_is_kept_as_evidence() -> None:
-    drained = taken(book(), 50).follow(POOL._replace(spent=900), Target(0, 0), 2)
+    drained = taken(book(), 50).follow(replace(POOL, spent=900), Target(0, 0), 2)
     decline("DEPOSIT_DRAINED", drained, pay(150))
     witness = drained.witness(pay(150), CREATOR.address)
     assert (witness.best, witness.evidence, witness.promised) == (pay(50), pay(150), 50)
@@ -261,7 +263,7 @@ def test_it_settles_when_one_more_chunk_would_not_fit_under_the_cap(amount: int,
 
 @pytest.mark.parametrize(("spent", "reason"), [(890, None), (891, "the pool runs low"), (900, "the pool runs low")])
 def test_it_settles_before_others_take_the_rest(spent: int, reason: str | None) -> None:
-    found = taken(book(), 100).follow(POOL._replace(spent=spent), Target(0, 0), 2)
+    found = taken(book(), 100).follow(replace(POOL, spent=spent), Target(0, 0), 2)
     assert POLICY.reason(found, CAPS, moment()) == reason
 
 

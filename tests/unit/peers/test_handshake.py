@@ -295,7 +295,7 @@ def test_the_first_rule_that_is_broken_is_named() -> None:
         with pytest.raises(Refused) as caught:
             judge(wrong, 1, TERMS)
         assert caught.value.reason == reason
-        wrong = wrong._replace(pool=wrong.pool._replace(**repair))
+        wrong = wrong._replace(pool=replace(wrong.pool, **repair))
     judge(wrong, 1, TERMS)
 
 
@@ -321,7 +321,7 @@ def test_the_answer_says_what_to_pay_next() -> None:
 
 def test_a_known_pool_needs_only_the_next_chunk() -> None:
     known = taken(book(), 900, caps=replace(CAPS, share_of_deposit=(1, 1)))
-    done = known.begin_settlement(5).follow(POOL._replace(spent=990), Target(1, 900), 2)
+    done = known.begin_settlement(5).follow(replace(POOL, spent=990), Target(1, 900), 2)
     judge(done, 2, TERMS)
     fresh = book(Target(1, 900), spent=990)
     with pytest.raises(Refused, match="DEPOSIT_DRAINED"):

@@ -91,7 +91,7 @@ def test_a_spent_sequence_is_answered_with_the_next_one() -> None:
     answer = refused("WRONG_SEQUENCE", settling, pay(110))
     assert (answer["tgtSeq"], answer["amount"]) == ("0x2", hex(110))
     assert sell(settling, pay(110, 2)).delivered == 110
-    done = settling.follow(POOL._replace(spent=100), Target(1, 100), 2)
+    done = settling.follow(replace(POOL, spent=100), Target(1, 100), 2)
     assert refused("WRONG_SEQUENCE", done, pay(110))["tgtSeq"] == "0x2"
     assert refused("WRONG_SEQUENCE", done, pay(110, 3))["tgtSeq"] == "0x2"
 
@@ -102,7 +102,7 @@ def test_too_much_unsettled_has_to_wait() -> None:
 
 
 def test_less_remaining_than_promised_is_declined_and_never_sold() -> None:
-    drained = taken(book(), 100).follow(POOL._replace(spent=900), Target(0, 0), 2)
+    drained = taken(book(), 100).follow(replace(POOL, spent=900), Target(0, 0), 2)
     with pytest.raises(Declined) as caught:
         sell(drained, pay(110))
     assert caught.value.reason == "DEPOSIT_DRAINED"

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from poolchain import cli
-from poolchain.version import VERSION
+from poolchain.version import VERSION, is_compiled
 from tests.model.signing import key_of
 
 from .fake_rpc import Error, FakeRpc, fake_rpc
@@ -105,7 +105,7 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert Run(capsys, "--version").out == f"poolchain {VERSION}\n"
+    assert Run(capsys, "--version").out == f"poolchain {VERSION}{' (compiled)' if is_compiled() else ''}\n"
 
 
 @pytest.mark.parametrize(("given", "meant"), [("demoo", "demo"), ("devent", "devnet"), ("transfr", "transfer")])

@@ -20,12 +20,14 @@ def _import_poolchain(cwd: Path, *options: str) -> subprocess.CompletedProcess[s
     return subprocess.run([sys.executable, *options, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.interpreted
 def test_own_rooms_are_accepted(tmp_path: Path) -> None:
     assert find_intruder(ROOT) is None
     done = _import_poolchain(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("room", ROOMS)
 def test_stranger_is_named_in_one_sentence(tmp_path: Path, room: str) -> None:
     (tmp_path / room).mkdir()

@@ -6,7 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from crypto.merkle import NodeTree, hash_leaf, hash_node
+from crypto.merkle import hash_leaf, hash_node
+from crypto.node_tree import NodeTree
 from ledger.block import Block
 from rpc.recent_blocks import RecentBlocks
 from storage.chain_view import ChainView

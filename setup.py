@@ -1,0 +1,40 @@
+"""Builds the rooms of the rules as machine code, if POOLCHAIN_COMPILE=1 asks for it (`make compiled`).
+
+Everything else about building is in pyproject.toml. The sources are the same either way: mypyc compiles the Python that
+is here, by the annotations that mypy checks.
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import setup
+
+_ROOMS = ("crypto", "ledger", "txtypes", "consensus")
+"""Pure, and what a transaction spends its time in."""
+_MODULES = (
+    "storage/chain_store.py",
+    "storage/chain_view.py",
+    "storage/past_state.py",
+    "storage/schema.py",
+    "storage/undo.py",
+)
+"""The part of the storage room that only makes and reads bytes."""
+_INTERPRETED = ("crypto/node_tree.py",)
+"""A class with an interpreted one, of a library, for its base."""
+
+
+def _sources() -> list[str]:
+    """Return the modules to compile; a package's own file stays Python, so that it is found in its folder."""
+    rooms = [str(path) for room in _ROOMS for path in sorted(Path(room).glob("*.py"))]
+    return [path for path in (*rooms, *_MODULES) if Path(path).name != "__init__.py" and path not in _INTERPRETED]
+
+
+def _extensions() -> list[object]:
+    if os.environ.get("POOLCHAIN_COMPILE") != "1":
+        return []
+    from mypyc.build import mypycify  # noqa: PLC0415 - only there for who compiles
+
+    return list(mypycify(_sources(), opt_level="2", debug_level="0"))
+
+
+setup(ext_modules=_extensions())
