@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_pool_that_closes_is_forgotten_and_so_is_one_that_closed_before_the_st
             await world.rpc.mine()
             await world.until(lambda: [*world.store.load()] == [])
             assert world.row["status"] == "slashed"
-            await world.store.save(book._replace(pool=book.pool._replace(status=PoolStatus.SLASHED)), 0)
+            await world.store.save(book._replace(pool=replace(book.pool, status=PoolStatus.SLASHED)), 0)
         async with world.selling() as cacher:
             assert [*cacher.accounts] == []
             assert [*world.store.load()] == []

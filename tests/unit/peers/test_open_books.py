@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from crypto.address import checksum_address
@@ -100,7 +102,7 @@ def test_the_row_says_what_is_left_and_what_is_at_risk() -> None:
 def test_a_double_spend_shows_before_and_after_it_is_proven() -> None:
     assert Account(book()._replace(evidence=pay(2000)), TERMS).to_json(1)["doubleSpend"] is True
     drained = taken(book(), 500)
-    drained = drained.follow(drained.pool._replace(spent=900), drained.record, 2)
+    drained = drained.follow(replace(drained.pool, spent=900), drained.record, 2)
     assert Account(drained, TERMS).to_json(2)["doubleSpend"] is True
 
 

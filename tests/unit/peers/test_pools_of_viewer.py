@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -167,7 +168,7 @@ def test_a_pool_that_no_cacher_would_take_is_passed_over(
     pools: ViewerPools, chain: Chain, change: dict[str, Any]
 ) -> None:
     name = closed(create(pools))
-    chain.pools[name] = chain.pools[name]._replace(**change)
+    chain.pools[name] = replace(chain.pools[name], **change)
     assert find(pools) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ledger.records import PoolStatus, Target
@@ -62,7 +63,7 @@ def test_a_double_spend_and_a_closed_pool_stand_out() -> None:
     caught = Account(taken(book(), 300)._replace(evidence=pay(1500)), TERMS)
     assert risk(status(caught)).endswith("DOUBLE SPEND")
     expired = Account(taken(book(), 300), TERMS)
-    expired.book = expired.book.follow(expired.book.pool._replace(status=PoolStatus.EXPIRED), Target(0, 0), 500)
+    expired.book = expired.book.follow(replace(expired.book.pool, status=PoolStatus.EXPIRED), Target(0, 0), 500)
     assert risk(status(expired, height=500)).endswith("0            expired")
 
 
