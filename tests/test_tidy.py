@@ -172,9 +172,15 @@ def sizes_stay_small(file: SourceFile) -> list[str]:
             found.append(f"{file.path}:{function.lineno}: {function.name} has {length} lines")
         names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
         count = len(names) - (names[:1] in (["self"], ["cls"]))
-        if count > POSITIONAL_MAX and file.room != "tests":
+        if count > POSITIONAL_MAX and file.room != "tests" and not _only_takes_members(function):
             found.append(f"{file.path}:{function.lineno}: {function.name} has {count} positional parameters")
     return found
+
+
+def _only_takes_members(function: FunctionNode) -> bool:
+    """Tell whether this is what a dataclass would generate: `self.name = name` for each parameter."""
+    targets = [ast.unparse(node.targets[0]) for node in function.body if isinstance(node, ast.Assign)]
+    return function.name == "__init__" and targets == [f"self.{each.arg}" for each in function.args.args[1:]]
 
 
 def docstrings_are_there(file: SourceFile) -> list[str]:
@@ -264,6 +270,7 @@ PLANTED = [
     (sizes_stay_small, "ledger/a.py", "x = 1\n" * 401, "401 lines"),
     (sizes_stay_small, "tests/a.py", "#" * (COLUMNS_MAX + 1), "columns"),
     (sizes_stay_small, "rpc/a.py", "def f(a, b, c, /, d, e, g): ...", "6 positional"),
+    (sizes_stay_small, "rpc/a.py", f"def __init__(self, {', '.join('abcdef')}): self.a = a", "6 positional"),
     (docstrings_are_there, "tests/a.py", "x = 1", "no module docstring"),
     (docstrings_are_there, "rpc/a.py", '"""D."""\ndef f(): ...', "public f has no docstring"),
     (
