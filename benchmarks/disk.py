@@ -15,7 +15,7 @@ import plyvel
 from poolchain.data_directory import DataDirectory
 from storage.leveldb import DEFAULT_SETTINGS
 
-from .bench_chain import DATA, open_made
+from .bench_chain import DATA
 from .figures import Sample
 
 KINDS: Final = MappingProxyType(
@@ -25,6 +25,7 @@ KINDS: Final = MappingProxyType(
         "X": "places by transaction hash",
         "S": "records",
         "Q": "pages of the state tree",
+        "P": "tails of pages",
         "T": "index by target",
         "U": "undo",
         "V": "lists of undo",
@@ -41,7 +42,7 @@ class Disk:
     """Bytes."""
 
     by_kind: Mapping[str, int]
-    """Keys and values, as they are before LevelDB compresses and before it has dropped what was replaced."""
+    """Keys and values, as they are before LevelDB has dropped what was replaced."""
     files: int
     """The length of the database's files as the node has left them, which depends on what LevelDB has merged so far."""
     merged: int
@@ -71,17 +72,18 @@ def look_at(folder: Path) -> Disk:
     """Return what lies in `folder`/devnet, and merge its database."""
     directory = DataDirectory(folder / DATA)
     files = _length(directory.chain)
-    found = _by_kind(folder)
-    with closing(plyvel.DB(str(directory.chain), bloom_filter_bits=DEFAULT_SETTINGS.bloom_bits)) as database:
+    with closing(
+        plyvel.DB(str(directory.chain), bloom_filter_bits=DEFAULT_SETTINGS.bloom_bits, compression=None)
+    ) as database:
+        found = _by_kind(database)
         database.compact_range()
     return Disk(found, files, _length(directory.chain), directory.record.stat().st_size)
 
 
-def _by_kind(folder: Path) -> Counter[str]:
+def _by_kind(database: plyvel.DB) -> Counter[str]:
     found: Counter[str] = Counter()
-    with open_made(folder) as opened:
-        for key, value in opened.store.view().entries():
-            found[KINDS.get(chr(key[0]), _OTHERS)] += len(key) + len(value)
+    for key, value in database:
+        found[KINDS.get(chr(key[0]), _OTHERS)] += len(key) + len(value)
     return found
 
 

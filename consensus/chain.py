@@ -19,15 +19,15 @@ from ledger.errors import InvalidBlock, InvariantViolation, Refusal
 from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.header import Header
+from ledger.recent import UNKNOWN, Recent
 from ledger.records import tree_key
 from ledger.state_tree import StateTree, TreeUpdate
 from ledger.transaction import AnyTransaction
 from ledger.transition import NO_ROOM, BlockExecution, BlockResult, apply_block
 from ledger.tree_pages import ReadPage
 
-from .head_state import HeadState
+from .head_state import BYTES_DEFAULT, HeadState
 from .ports import ChainStore, Write
-from .recent import UNKNOWN, Recent
 from .seal import check_seal
 
 Decode = Callable[[Sequence[bytes]], Sequence[AnyTransaction]]
@@ -56,15 +56,24 @@ class Prepared(NamedTuple):
 class Chain:
     """One chain, at its head. Not thread-safe: one writer owns it."""
 
-    def __init__(self, store: ChainStore, genesis: Genesis, domain: Domain, tree_cache_bytes: int) -> None:
+    def __init__(
+        self,
+        store: ChainStore,
+        genesis: Genesis,
+        domain: Domain,
+        tree_cache_bytes: int,
+        *,
+        pages_bytes: int = PAGE_CACHE_BYTES,
+        records_bytes: int = BYTES_DEFAULT,
+    ) -> None:
         """Stand at the head of what `store` holds."""
         self._store = store
         self.genesis = genesis
         self.domain = domain
         self.tip: Tip = store.tip()
-        self.state = HeadState(store.state())
+        self.state = HeadState(store.state(), records_bytes)
         """The state after the head, from the next block on or from `state.advance()` on."""
-        self._pages = Recent(PAGE_CACHE_BYTES)
+        self._pages = Recent(pages_bytes)
         # No method of this object: a circle would keep the database open until the collector comes by.
         read_page = partial(_read_page, self._pages, store.read_page)
         self._tree = StateTree(read_page, self.tip.header.state_root, tree_cache_bytes)

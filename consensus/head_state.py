@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ledger.recent import UNKNOWN, Recent
 from ledger.state import StateReader
-
-from .recent import UNKNOWN, Recent
 
 BYTES_DEFAULT: Final = 24 << 20
 """Some 100,000 records."""

@@ -14,6 +14,7 @@ from itertools import groupby
 from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, HASH_BYTES, KEY_BITS, PRESENT, StateProof, key_bit
 
 from .leaf_pages import Change, entries_in, split_entries, update_leaf_page
+from .page_changes import cells_change, leaves_back, leaves_change, whole_page
 from .tree_pages import (
     LEAF_DEPTH,
     NO_CELL,
@@ -39,13 +40,14 @@ DEFAULT_CACHE_BYTES = 32 << 20
 class TreeUpdate:
     """What a set of changes makes of the tree.
 
-    `pages` has the new bytes by page key (None: delete), `replaced` the bytes they had before
-    under the same keys (None: there was no page).
+    `pages` has the new bytes by page key (None: delete), `undo` what makes of each what it was before, `changes` what
+    makes it of what it was before, where it was there in the same form (`ledger.page_changes`).
     """
 
     root: bytes
     pages: Pages
-    replaced: Pages
+    undo: dict[bytes, bytes]
+    changes: dict[bytes, bytes]
     parent_root: bytes
     top_cells: dict[int, bytes] = field(repr=False)
     """New cells of the nodes of the top whose pages below it changed."""
@@ -78,15 +80,13 @@ class StateTree:
         parts = _by_page(changes, top.page_depth)
         top.load(parts)
         changed = _change_below(top, writer, parts)
-        places = top.places_at(top.page_depth, [page for page in parts if top.is_loaded(page)])
-        places += top.places_above(parts)
-        old_pages = top.pages(places)
-        before = top.apply(changed)
-        for (key, _, _), old, new in zip(places, old_pages, top.pages(places), strict=True):
-            if new != old:
-                writer.pages[key] = new
-                writer.replaced[key] = old
-        update = TreeUpdate(_root_of(top.cell(1)), writer.pages, writer.replaced, self.root, changed)
+        before = top.cells_of(changed)
+        above = top.cells_of(top.nodes_above(parts))
+        top.apply(changed)
+        for key, page, undo, change in top.changed_pages(before | above):
+            writer.put(key, page, undo, change)
+        root = _root_of(top.cell(1))
+        update = TreeUpdate(root, writer.pages, writer.undo, writer.changes, self.root, changed)
         self._newest, self._before_newest = update, before
         return update
 
@@ -151,7 +151,8 @@ class _PageWriter:
     def __init__(self, read: ReadPage) -> None:
         self.read = read
         self.pages: Pages = {}
-        self.replaced: Pages = {}
+        self.undo: dict[bytes, bytes] = {}
+        self.changes: dict[bytes, bytes] = {}
 
     def update(self, depth: int, prefix: int, changes: Sequence[Change], *, exists: bool) -> bytes:
         """New cell of the page at `prefix`; `exists` says whether its old cell has leaves."""
@@ -167,24 +168,38 @@ class _PageWriter:
         if isinstance(result, bytes):
             leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(result)]
             return self._update_cells(key, depth, old, leaves)
-        self._put(key, result[0], old)
+        if result[0] != old:
+            back = leaves_back(entries_in(old) if old else b"", changes)
+            self.put(key, result[0], back, leaves_change(changes) if old else b"")
         return result[1]
 
-    def _put(self, key: bytes, new: bytes | None, old: bytes | None) -> None:
-        if new != old:
-            self.pages[key] = new
-            self.replaced[key] = old
+    def put(self, key: bytes, page: bytes | None, undo: bytes, change: bytes) -> None:
+        """Keep a new page; the change is empty where there was none of this form."""
+        self.pages[key] = page
+        self.undo[key] = undo
+        if change:
+            self.changes[key] = change
 
     def _update_cells(self, key: bytes, depth: int, old: bytes | None, changes: Sequence[Change]) -> bytes:
         """New cell of an inner page, after the pages below it; the old page may be a leaf page that grew."""
         bits = width(depth)
         below = depth + bits
-        cells = decode_cells(old, depth) if old and is_inner_page(old) else [NO_CELL] * (1 << bits)
+        had_leaves = old is not None and not is_inner_page(old)
+        cells = decode_cells(old, depth) if old and not had_leaves else [NO_CELL] * (1 << bits)
+        before: list[tuple[int, bytes]] = []
+        after: list[tuple[int, bytes]] = []
         for prefix, part in groupby(changes, key=lambda change: prefix_of(change[0], below)):
             index = prefix & (1 << bits) - 1
-            cells[index] = self.update(below, prefix, list(part), exists=cells[index] != NO_CELL)
+            cell = self.update(below, prefix, list(part), exists=cells[index] != NO_CELL)
+            if cell != cells[index]:
+                before.append((index, cells[index]))
+                after.append((index, cell))
+                cells[index] = cell
         cell = fold(depth, cells)
-        self._put(key, None if cell == NO_CELL else encode_cells(b"".join(cells)), old)
+        if before:
+            page = None if cell == NO_CELL else encode_cells(b"".join(cells))
+            undo = whole_page(old) if old and had_leaves else cells_change(before)
+            self.put(key, page, undo, cells_change(after) if old and not had_leaves else b"")
         return cell
 
 

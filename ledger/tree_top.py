@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from mmap import mmap
 
+from .page_changes import cells_change
 from .tree_pages import (
     CELL,
     LEAF_DEPTH,
@@ -21,8 +22,6 @@ from .tree_pages import (
 )
 
 _EMPTY_PAGES = (NO_CELL * 8, NO_CELL * 32)
-Place = tuple[bytes, int, int]
-"""Key of an inner page, and where its cells begin and end in the array."""
 
 
 def page_depths(bottom: int) -> list[int]:
@@ -58,6 +57,7 @@ class TreeTop:
         self._cells = mmap(-1, CELL << (depth + 1))
         self._loaded = bytearray(2 << self.page_depth)
         self._cells[CELL : 2 * CELL] = root_cell
+        self._bits = {cut + width(cut): width(cut) for cut in self._cuts}
 
     def cell(self, node: int) -> bytes:
         """Cell of a node in a loaded page."""
@@ -78,39 +78,51 @@ class TreeTop:
                     exists = self.cell(node) != NO_CELL
                     self.fill(node, cut, stored_page(self._read, page_key(cut, node ^ 1 << cut)) if exists else None)
 
-    def places_above(self, pages: Iterable[int]) -> list[Place]:
-        """Places of all pages above the lowest pages `pages`."""
-        places: list[Place] = []
+    def nodes_above(self, pages: Iterable[int]) -> list[int]:
+        """Nodes at every cut, from these lowest pages upward to the root."""
         nodes = list(pages)
+        found: list[int] = []
         for cut in reversed(self._cuts[:-1]):
+            found += nodes
             bits = width(cut)
             nodes = list(dict.fromkeys([node >> bits for node in nodes]))
-            places += self.places_at(cut, nodes)
-        return places
+        return found + nodes
 
-    def places_at(self, cut: int, nodes: Iterable[int]) -> list[Place]:
-        """Places of the pages of these nodes at a cut."""
-        mark, size = 1 << cut, CELL << width(cut)
-        return [(page_key(cut, node ^ mark), node * size, node * size + size) for node in nodes]
-
-    def pages(self, places: Iterable[Place]) -> list[bytes | None]:
-        """Inner pages at these places, None for those without a leaf below them."""
-        array = self._cells
-        all_cells = [array[start:end] for _, start, end in places]
-        return [None if cells in _EMPTY_PAGES else encode_cells(cells) for cells in all_cells]
-
-    def apply(self, changed: dict[int, bytes]) -> dict[int, bytes]:
-        """Set the cells of lowest nodes and of leaf pages, and hash all above; the cells they had."""
+    def cells_of(self, nodes: Iterable[int]) -> dict[int, bytes]:
+        """Cells of nodes."""
         cells = self._cells
-        before: dict[int, bytes] = {}
+        return {node: cells[node * CELL : node * CELL + CELL] for node in nodes}
+
+    def changed_pages(self, before: Mapping[int, bytes]) -> Iterator[tuple[bytes, bytes | None, bytes, bytes]]:
+        """Yield key, bytes, undo and change of every inner page in which one of these nodes' cells is another now.
+
+        The pages' own nodes are among them; the change is empty where the page is new.
+        """
+        cells = self._cells
+        changed: dict[int, list[tuple[int, bytes]]] = {}
+        for node, cell in before.items():
+            if node > 1 and cells[node * CELL : node * CELL + CELL] != cell:
+                bits = self._bits[node.bit_length() - 1]
+                changed.setdefault(node >> bits, []).append((node & (1 << bits) - 1, cell))
+        for page, places in changed.items():
+            cut = page.bit_length() - 1
+            size = CELL << width(cut)
+            content = cells[page * size : page * size + size]
+            yield (
+                page_key(cut, page ^ 1 << cut),
+                None if content in _EMPTY_PAGES else encode_cells(content),
+                cells_change(places),
+                b"" if before[page] == NO_CELL else cells_change(_cells_at(content, places)),
+            )
+
+    def apply(self, changed: Mapping[int, bytes]) -> None:
+        """Set the cells of lowest nodes and of leaf pages, and hash all above."""
+        cells = self._cells
         for node, cell in changed.items():
-            at = node * CELL
-            before[node] = cells[at : at + CELL]
-            cells[at : at + CELL] = cell
+            cells[node * CELL : node * CELL + CELL] = cell
         lowest = [node for node in changed if node >> self.depth]
         pages = [node for node in changed if not node >> self.depth]
         rehash(cells, rehash(cells, lowest, self.page_depth) + pages)
-        return before
 
     def fill(self, page: int, cut: int, stored: bytes | None) -> None:
         """Write the cells of an inner page and all between it and its node, once they hash to the node's."""
@@ -128,3 +140,8 @@ class TreeTop:
                 first = page << (width(cut) - height)
                 self._cells[first * CELL : (first + len(level)) * CELL] = b"".join(level)
         self._loaded[page] = 1
+
+
+def _cells_at(content: bytes, places: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Places with the cells that are there now."""
+    return [(place, content[place * CELL : place * CELL + CELL]) for place, _ in places]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from consensus.authority import Authority
 from consensus.chain import Chain
@@ -22,8 +21,7 @@ from txtypes.table import decode
 
 from .data_directory import DataDirectory
 from .integrity import NotOneChain, check_all, check_recent
-
-TREE_CACHE_BYTES: Final = 32 << 20
+from .memory import DEFAULT_MEMORY, Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class OpenChain:
 
 @contextmanager
 def open_chain(
-    directory: DataDirectory, key: SigningKey | None, *, tree_cache_bytes: int = TREE_CACHE_BYTES
+    directory: DataDirectory, key: SigningKey | None, memory: Memory = DEFAULT_MEMORY
 ) -> Iterator[OpenChain]:
     """Open the chain of a directory, with the authority's key where this node has it, and close it again.
 
@@ -63,13 +61,20 @@ def open_chain(
     if not directory.exists():
         raise StorageRefused(f"there is no chain in {directory.path}: make one with 'poolchain init'")
     with closing(signing_record.open_existing(directory.record)) as record:
-        opened = leveldb.open_existing(directory.chain, accept=lambda reader: _accept(reader, record))
+        opened = leveldb.open_existing(directory.chain, memory.database, accept=lambda reader: _accept(reader, record))
         with closing(opened.store) as kv:
-            store = ChainStore(kv)
+            store = ChainStore(kv, memory.tails_bytes)
             genesis, domain = _identity(store.view())
             _expect_genesis_file(directory, genesis)
             check_recent(store.view(), genesis, domain)
-            chain = Chain(store, genesis, domain, tree_cache_bytes)
+            chain = Chain(
+                store,
+                genesis,
+                domain,
+                memory.tree_bytes,
+                pages_bytes=memory.pages_bytes,
+                records_bytes=memory.records_bytes,
+            )
             seal = Authority(chain, key, record).seal if key else None
             finished = recover(chain, record, lambda raws: [decode(raw, domain) for raw in raws], seal)
             yield OpenChain(store, record, chain, finished)

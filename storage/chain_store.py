@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from typing import Final
 
 from ledger.block import Block
 from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
+from ledger.page_changes import joined
+from ledger.recent import UNKNOWN, Recent
 from ledger.records import Pool, PoolStatus, expiry_in, is_open_in, tree_key
+from ledger.state_tree import TreeUpdate
 from ledger.supply import Supply
 from ledger.tree_build import build_pages
 
@@ -19,16 +23,24 @@ from .kv import KeyValue, StorageDamaged, StorageRefused
 from .past_state import STATES_KEPT
 from .undo import Entry, entries_to_forget, undo_entries, undo_list_key
 
+TAILS_BYTES: Final = 8 << 20
+TAIL_PART: Final = 3
+"""A tail that is longer than this part of its page is merged into it."""
+
 
 class ChainStore:
     """One chain on disk (or in memory). One thread writes; any thread reads views."""
 
-    def __init__(self, kv: KeyValue) -> None:
-        """Stand on a store that holds a chain; raises StorageRefused for one that does not."""
+    def __init__(self, kv: KeyValue, tails_bytes: int = TAILS_BYTES) -> None:
+        """Stand on a store that holds a chain; raises StorageRefused for one that does not.
+
+        At most `tails_bytes` are used to remember the tails of pages.
+        """
         if (found := kv.get(schema.META_SCHEMA)) != schema.SCHEMA_VERSION:
             raise StorageRefused(f"expected a chain of schema {schema.SCHEMA_VERSION!r}, found {found!r}")
         self._kv = kv
         self._view = ChainView(kv.snapshot())
+        self._tails = Recent(tails_bytes)
 
     def view(self) -> ChainView:
         """Return everything at the present head."""
@@ -44,30 +56,34 @@ class ChainStore:
 
     def read_page(self, key: bytes) -> bytes | None:
         """Return a page of the state tree after the head."""
-        return self._view.page(key)
+        self._tails.keep(key, tail := self._view.tail(key))
+        return self._view.page_with(key, tail)
 
     def prepare(self, blocks: Sequence[ExecutedBlock]) -> Callable[[Sequence[Block]], None]:
         """Return what writes blocks that follow the head, when it is handed the same blocks sealed."""
         entries: list[Entry] = []
+        tails: dict[bytes, bytes] = {}
         for executed in blocks:
             entries += _block_entries(executed)
             entries += self._state_entries(executed)
+            entries += self._page_entries(executed.tree, tails)
             entries += undo_entries(
                 executed.tip.header.height,
                 {key: executed.result.before[key] for key in executed.result.changes},
-                executed.tree.replaced,
+                executed.tree.undo,
             )
             entries += self._forget_entries(executed.tip.header.height - STATES_KEPT)
         last = blocks[-1].tip
         entries.append((schema.META_SUPPLY, _encode_supply(last.supply)))
         # The head comes last: whatever a torn batch could leave, it would not be a new head.
         entries.append((schema.META_HEAD, schema.number(last.header.height)))
-        return partial(self._commit, entries)
+        return partial(self._commit, entries, tails)
 
-    def _commit(self, entries: Sequence[Entry], blocks: Sequence[Block]) -> None:
+    def _commit(self, entries: Sequence[Entry], tails: Mapping[bytes, bytes], blocks: Sequence[Block]) -> None:
         """Write in one synced batch, then show the new head."""
         sealed = [(schema.block_key(block.header.height), block.encode()) for block in blocks]
         self._kv.write(chain(sealed, entries))
+        self._tails.keep_all(tails)
         # The former view is left to whoever still reads from it; its snapshot goes with the last of them.
         self._view = ChainView(self._kv.snapshot())
 
@@ -84,7 +100,7 @@ class ChainStore:
         self._kv.close()
 
     def _state_entries(self, executed: ExecutedBlock) -> Iterator[Entry]:
-        """Yield records, tree pages and the indexes over pools."""
+        """Yield records and the indexes over pools."""
         before = executed.result.before
         places: dict[bytes, bytes] = {}
         # In the order in which they were written, hence pools before their targets.
@@ -101,8 +117,27 @@ class ChainStore:
                 if cptx_hash not in places:
                     places[cptx_hash] = self._place(cptx_hash)
                 yield schema.BY_TARGET + target + places[cptx_hash], cptx_hash
-        for key, page in executed.tree.pages.items():
-            yield schema.PAGE + key, page
+
+    def _page_entries(self, tree: TreeUpdate, tails: dict[bytes, bytes]) -> Iterator[Entry]:
+        """Yield the tree's pages, or longer tails of them; the tails go into `tails`.
+
+        A block changes a leaf or two of a page. Writing the page each time would be ten times as many bytes, which
+        LevelDB merges again and again.
+        """
+        for key, page in tree.pages.items():
+            tail = self._tails.find(key)
+            if tail is UNKNOWN or tail is None:
+                tail = self._view.tail(key)
+            change = tree.changes.get(key)
+            longer = joined(tail, change) if change else b""
+            if page and longer and len(longer) * TAIL_PART < len(page):
+                yield schema.TAIL + key, longer
+            else:
+                longer = b""
+                yield schema.PAGE + key, page
+                if tail:
+                    yield schema.TAIL + key, None
+            tails[key] = longer
 
     def _place(self, cptx_hash: bytes) -> bytes:
         """Return the place of a pool that an earlier block created."""

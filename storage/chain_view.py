@@ -12,6 +12,7 @@ from typing import NamedTuple
 from crypto.merkle import Frontier
 from ledger.block import Block
 from ledger.executed import Tip
+from ledger.page_changes import changed
 from ledger.receipt import RECEIPT_BYTES, Receipt
 from ledger.supply import Supply
 
@@ -69,7 +70,16 @@ class ChainView:
 
     def page(self, key: bytes) -> bytes | None:
         """Return a page of the state tree."""
-        return self._reader.get(schema.PAGE + key)
+        return self.page_with(key, self.tail(key))
+
+    def page_with(self, key: bytes, tail: bytes) -> bytes | None:
+        """Return a page of the state tree whose tail is known."""
+        page = self._reader.get(schema.PAGE + key)
+        return changed(key[0], page, tail) if tail else page
+
+    def tail(self, key: bytes) -> bytes:
+        """Return what has changed in a stored page since it was written; empty where nothing has."""
+        return self._reader.get(schema.TAIL + key) or b""
 
     def history_node(self, level: int, index: int) -> bytes:
         """Return a finished node of the tree over block hashes (crypto.merkle.NodeReader)."""
@@ -136,24 +146,38 @@ class ChainView:
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """Return all (key, value) that follow from the blocks alone, for full verification."""
         for key, value in self._reader.iterate(b"", b"\xff"):
-            if key != schema.META_CLOCK_OFFSET:
+            if key[:1] == schema.PAGE:
+                # What of a page is in its tail depends on how it came about: a bulk loader's pages have none.
+                yield key, self.page(key[1:]) or value
+            elif key != schema.META_CLOCK_OFFSET and key[:1] != schema.TAIL:
                 yield key, value
 
     def changed_keys(self, height: int) -> list[bytes]:
         """Return the state keys that the block of a height changed; none where its undo is no longer kept."""
         places = undo.places_in(self._reader.get(undo.undo_list_key(height)) or b"")
-        packed = [self._need(undo.undo_key(place[:1], place[1:], height)) for place in places if place[:1] == b"S"]
+        packed = [self._need(undo.undo_key(height, b"S", place[1:])) for place in places if place[:1] == b"S"]
         return sorted(key for entry in packed for key, _ in undo.items_in(entry))
 
-    def replaced_after(self, height: int, kind: bytes, key: bytes) -> bytes | None:
-        """Return what a record (S) or page (Q) was until the first block above `height` that changed it.
+    def past_record(self, height: int, key: bytes) -> bytes | None:
+        """Return the record under a state key after the block of a height whose followers' undo is kept."""
+        for packed in self._undo_after(height, schema.RECORD, key):
+            for record in undo.find(packed, key):
+                return record or None
+        return self.get(key)
 
-        Empty where it was absent, None where none of the blocks up to the head changed it.
-        """
+    def past_page(self, height: int, key: bytes) -> bytes | None:
+        """Return a page of the state tree after the block of a height whose followers' undo is kept."""
+        page = self.page(key)
+        for packed in reversed(list(self._undo_after(height, schema.PAGE, key))):
+            for change in undo.find(packed, key):
+                page = changed(key[0], page, change)
+        return page
+
+    def _undo_after(self, height: int, kind: bytes, key: bytes) -> Iterator[bytes]:
+        """Yield the undo entries that may name a record or page, of the blocks above a height up to the head."""
         bucket = undo.bucket_of(kind, key)
-        start, stop = (undo.undo_key(kind, bucket, at + 1) for at in (height, self.height))
-        found = (value for _, packed in self._reader.iterate(start, stop) for value in undo.find(packed, key))
-        return next(found, None)
+        entries = (self._reader.get(undo.undo_key(at, kind, bucket)) for at in range(height + 1, self.height + 1))
+        return (packed for packed in entries if packed)
 
     def clock_offset(self) -> int:
         """Return the seconds by which a devnet's clock was moved ahead."""

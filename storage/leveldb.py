@@ -267,6 +267,8 @@ def _open_database(path: Path, settings: Settings, *, new: bool = False, paranoi
             max_file_size=settings.table_file_bytes,
             max_open_files=settings.open_files_max,
             bloom_filter_bits=settings.bloom_bits,
+            # Hashes and signatures hardly get smaller, and tables that are mapped as they are need no cache of ours.
+            compression=None,
         )
     except plyvel.CorruptionError as error:
         raise StorageDamaged(f"{path} is damaged: {_text(error)}") from error

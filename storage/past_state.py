@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import schema
 from .chain_view import ChainView
 
 STATES_KEPT: Final = 128
@@ -33,15 +32,8 @@ class PastState:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the record under a state key."""
-        return self._was(schema.RECORD, key) if self.height < self._view.height else self._view.get(key)
+        return self._view.past_record(self.height, key)
 
     def page(self, key: bytes) -> bytes | None:
         """Return a page of the state tree."""
-        return self._was(schema.PAGE, key) if self.height < self._view.height else self._view.page(key)
-
-    def _was(self, kind: bytes, key: bytes) -> bytes | None:
-        """Return what the first block above this one that changed the entry replaced, else the present entry."""
-        replaced = self._view.replaced_after(self.height, kind, key)
-        if replaced is None:
-            return self._view.get(key) if kind == schema.RECORD else self._view.page(key)
-        return replaced or None
+        return self._view.past_page(self.height, key)

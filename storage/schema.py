@@ -8,11 +8,12 @@ H hash              height of the block with this hash
 X transaction hash  height (8) and index (4)
 N level index       finished node of the history tree
 S state key         record after the head (ledger.records)
-Q page key          page of the state tree after the head
+Q page key          page of the state tree, up to date with its tail
+P page key          tail of a page: what has changed in it since it was written (ledger.page_changes)
 D expiresAt id      open pools by expiry
 L createdAt index   pool id: all pools in the order of their creation
 C creator  createdAt index, G resourceId createdAt index, T target createdAt index: pool id
-U kind bucket height  undo: what records (S) or pages (Q) were before this block (storage.undo)
+U height kind bucket  undo: what makes of records (S) or pages (Q) what they were before this block (storage.undo)
 V height            the undo entries of this block, to delete when it is too old
 """
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = b"2"
+SCHEMA_VERSION: Final = b"3"
 META_SCHEMA: Final = b"Mschema"
 META_GENESIS: Final = b"Mgenesis"
 META_HEAD: Final = b"Mhead"
@@ -29,6 +30,7 @@ META_CLOCK_OFFSET: Final = b"Mclock"
 
 RECORD: Final = b"S"
 PAGE: Final = b"Q"
+TAIL: Final = b"P"
 DUE: Final = b"D"
 ALL_POOLS: Final = b"L"
 BY_CREATOR: Final = b"C"

@@ -4,9 +4,12 @@ What a block replaced is packed into at most 512 entries: records and pages in 2
 record and page would be as much work for the database as the rest of a settlement. To read an older state, the
 entries of one bucket are looked through, block by block.
 
-    entry   b"U" || kind (S or Q) || bucket (1) || height (8)
+    entry   b"U" || height (8) || kind (S or Q) || bucket (1)
     value   for each: length of the key (1) || length of what was there (4) || key || what was there (empty: nothing)
+            a record is there whole, of a page what `ledger.page_changes` says of it
     list    b"V" || height (8)  ->  kind || bucket of each entry of the block
+
+All of a block lies together, so that LevelDB never has to merge it with what other blocks have left.
 """
 
 from __future__ import annotations
@@ -27,9 +30,9 @@ def bucket_of(kind: bytes, key: bytes) -> bytes:
     return key[-1:] if kind == RECORD else key[1:2] or b"\x00"
 
 
-def undo_key(kind: bytes, bucket: bytes, height: int) -> bytes:
+def undo_key(height: int, kind: bytes, bucket: bytes) -> bytes:
     """Return the key of what the block at `height` replaced in one bucket."""
-    return b"U" + kind + bucket + number(height)
+    return b"U" + number(height) + kind + bucket
 
 
 def undo_list_key(height: int) -> bytes:
@@ -37,10 +40,8 @@ def undo_list_key(height: int) -> bytes:
     return b"V" + number(height)
 
 
-def undo_entries(
-    height: int, records: Mapping[bytes, bytes | None], pages: Mapping[bytes, bytes | None]
-) -> Iterator[Entry]:
-    """Yield what keeps the records and pages that the block at `height` replaced; None: there was nothing."""
+def undo_entries(height: int, records: Mapping[bytes, bytes | None], pages: Mapping[bytes, bytes]) -> Iterator[Entry]:
+    """Yield what keeps the records that the block at `height` replaced (None: there was nothing), and pages' undo."""
     packed: dict[bytes, list[bytes]] = {}
     for kind, replaced in ((RECORD, records), (PAGE, pages)):
         for key, old in replaced.items():
@@ -51,8 +52,9 @@ def undo_entries(
                 packed[place].append(item)
             else:
                 packed[place] = [item]
+    start = b"U" + number(height)
     for place, items in packed.items():
-        yield b"U" + place + number(height), b"".join(items)
+        yield start + place, b"".join(items)
     if packed:
         yield undo_list_key(height), b"".join(packed)
 
@@ -60,7 +62,7 @@ def undo_entries(
 def entries_to_forget(height: int, undo_list: bytes) -> Iterator[Entry]:
     """Yield the deletions of all undo of a block, given its list."""
     for place in places_in(undo_list):
-        yield b"U" + place + number(height), None
+        yield b"U" + number(height) + place, None
     yield undo_list_key(height), None
 
 

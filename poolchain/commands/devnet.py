@@ -14,11 +14,12 @@ from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create, replace
 from poolchain.devnet import BALANCE_TOKENS, CHAIN_ID, MNEMONIC, TOKEN, DevnetKeys, devnet_genesis, devnet_keys
 from poolchain.failure import BadArgument
+from poolchain.memory import memory_of
 from poolchain.opening import OpenChain, open_chain
 from poolchain.running import NodeSettings
 from rpc.ports import Sealing
 
-from .options import SealMode, directory_option, json_option, listen_options, problems
+from .options import SealMode, directory_option, json_option, listen_options, memory_option, problems
 from .serving import describe, run_in_foreground
 
 KEY_WARNING: Final = "These keys are public: everybody has them. Never send anything of value to these addresses."
@@ -33,9 +34,18 @@ KEY_WARNING: Final = "These keys are public: everybody has them. Never send anyt
 @click.option("--chain-id", type=click.IntRange(1), help=f"Chain id of a new devnet.  [default: {CHAIN_ID}]")
 @click.option("--reset", is_flag=True, help="Begin another chain; payments of the former one are worth nothing on it.")
 @click.option("--seal", "sealing", type=SealMode(), default=ON_TRANSACTION, show_default=True, help="When blocks come.")
+@memory_option
 @json_option
 def devnet_command(
-    *, host: str, port: int, data_dir: Path, chain_id: int | None, reset: bool, sealing: Sealing, as_json: bool
+    *,
+    host: str,
+    port: int,
+    data_dir: Path,
+    chain_id: int | None,
+    reset: bool,
+    sealing: Sealing,
+    memory_mib: int,
+    as_json: bool,
 ) -> None:
     """Run a local chain with ten funded accounts whose keys everybody knows.
 
@@ -48,7 +58,7 @@ def devnet_command(
             create(data_dir, devnet_genesis(keys, chain_id or CHAIN_ID))
         elif reset:
             _reset_devnet(directory, keys, chain_id)
-        with open_chain(directory, keys.authority) as opened:
+        with open_chain(directory, keys.authority, memory_of(memory_mib)) as opened:
             _expect_devnet(opened, keys, chain_id)
             banner = _json_banner if as_json else _banner
             settings = NodeSettings(host, port, sealing, faucet_key=keys.faucet)

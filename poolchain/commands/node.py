@@ -11,10 +11,11 @@ from ledger.genesis import parse_genesis
 from poolchain.authority_key import load_key
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
+from poolchain.memory import memory_of
 from poolchain.opening import open_chain
 from poolchain.running import NodeSettings
 
-from .options import directory_option, json_option, listen_options, problems
+from .options import directory_option, json_option, listen_options, memory_option, problems
 from .password import password_option, read_password
 from .serving import describe, run_in_foreground
 
@@ -55,13 +56,16 @@ def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, a
 @listen_options
 @directory_option("node")
 @password_option
+@memory_option
 @json_option
-def start_command(*, host: str, port: int, data_dir: Path, password_file: Path | None, as_json: bool) -> None:
+def start_command(
+    *, host: str, port: int, data_dir: Path, password_file: Path | None, memory_mib: int, as_json: bool
+) -> None:
     """Run the authority of a chain made by `poolchain init`, sealing at the genesis block interval."""
     with problems():
         directory = DataDirectory(data_dir)
         key = load_key(directory.key, read_password(password_file))
-        with open_chain(directory, key) as opened:
+        with open_chain(directory, key, memory_of(memory_mib)) as opened:
             settings = NodeSettings(host, port, opened.genesis.block_interval)
 
             def announce(url: str) -> None:

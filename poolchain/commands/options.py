@@ -18,6 +18,7 @@ from poolchain.failure import BadArgument, Unavailable
 from poolchain.home import home
 from poolchain.http_server import CannotListen
 from poolchain.integrity import NotOneChain
+from poolchain.memory import MEMORY_MIB, MEMORY_MIB_MIN
 from poolchain.running import NodeFailed
 from rpc.ports import Sealing
 from storage.kv import StorageError
@@ -71,6 +72,18 @@ def directory_option(name: str) -> Callable[[Any], Any]:
 def json_option(function: Any) -> Any:
     """Add --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")(function)
+
+
+def memory_option(function: Any) -> Any:
+    """Add --memory."""
+    return click.option(
+        "--memory",
+        "memory_mib",
+        type=click.IntRange(MEMORY_MIB_MIN),
+        default=MEMORY_MIB,
+        show_default=True,
+        help="MiB for caches and write buffers, whatever the size of the state.",
+    )(function)
 
 
 def listen_options(function: Any) -> Any:

@@ -36,10 +36,10 @@ def _assert_same(first: ExecutedBlock, second: ExecutedBlock) -> None:
     assert first.result == second.result
     assert first.transaction_hashes == second.transaction_hashes
     assert first.history_nodes == second.history_nodes
-    assert (first.tree.root, first.tree.pages, first.tree.replaced) == (
+    assert (first.tree.root, first.tree.pages, first.tree.undo) == (
         second.tree.root,
         second.tree.pages,
-        second.tree.replaced,
+        second.tree.undo,
     )
     assert (first.tip.hash, first.tip.supply, first.tip.history.root()) == (
         second.tip.hash,

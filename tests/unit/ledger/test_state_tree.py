@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, PRESENT, StateProof, verify_state_proof
 from ledger.leaf_pages import MAX_LEAVES, PLAIN_LEAVES
+from ledger.page_changes import changed
 from ledger.state_tree import StateTree, TreeUpdate, prove
 from ledger.tree_build import build_pages, compute_root
 from ledger.tree_pages import LEAF_DEPTH, DamagedTree, page_key
@@ -48,8 +49,9 @@ class Store:
     def commit(self, changes: Changes) -> TreeUpdate:
         """Update, write the pages, adopt; the records follow."""
         update = self.tree.update(changes)
-        assert update.pages.keys() == update.replaced.keys()
-        assert {key: self.pages.get(key) for key in update.pages} == update.replaced
+        assert {key: self.pages.get(key) for key in update.pages} == replaced_by(update)
+        for key, change in update.changes.items():
+            assert changed(key[0], self.pages[key], change) == update.pages[key]
         write(self.pages, update.pages)
         self.tree.adopt(update)
         write(self.records, changes)
@@ -74,6 +76,11 @@ def write(target: Records, changes: Changes) -> None:
             target.pop(key, None)
         else:
             target[key] = value
+
+
+def replaced_by(update: TreeUpdate) -> dict[bytes, bytes | None]:
+    """The pages that an update replaces, from the new ones and its undo."""
+    return {key: changed(key[0], update.pages[key], undo) for key, undo in update.undo.items()}
 
 
 def check_proof(read: Callable[[bytes], bytes | None], root: bytes, key: bytes, record: bytes | None) -> StateProof:
@@ -208,7 +215,7 @@ def test_proofs_of_older_states_through_replaced_pages() -> None:
     states = []
     for _ in range(6):
         update = store.commit(random_changes(chance, store.records, [b"\x12\x34\x56", b""]))
-        states.append((store.tree.root, dict(store.records), update.replaced))
+        states.append((store.tree.root, dict(store.records), replaced_by(update)))
     for root, records, replaced in reversed(states):
         overlay = dict(undo)
 

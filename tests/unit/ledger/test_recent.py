@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from consensus.recent import ENTRY_BYTES, UNKNOWN, Recent
+from ledger.recent import ENTRY_BYTES, UNKNOWN, Recent
 
 
 def test_what_was_kept_is_found_and_what_was_not_is_unknown() -> None:
