@@ -19,6 +19,8 @@ _MODULES = (
     "storage/undo.py",
 )
 """The part of the storage room that only makes and reads bytes."""
+_PEERS = ("peers/book.py", "peers/open_books.py", "peers/payment.py", "peers/price_list.py", "peers/till.py")
+"""How a payment is judged: pure, like the rules."""
 _INTERPRETED = ("crypto/node_tree.py",)
 """A class with an interpreted one, of a library, for its base."""
 
@@ -26,7 +28,9 @@ _INTERPRETED = ("crypto/node_tree.py",)
 def _sources() -> list[str]:
     """Return the modules to compile; a package's own file stays Python, so that it is found in its folder."""
     rooms = [str(path) for room in _ROOMS for path in sorted(Path(room).glob("*.py"))]
-    return [path for path in (*rooms, *_MODULES) if Path(path).name != "__init__.py" and path not in _INTERPRETED]
+    return [
+        path for path in (*rooms, *_MODULES, *_PEERS) if Path(path).name != "__init__.py" and path not in _INTERPRETED
+    ]
 
 
 def _extensions() -> list[object]:

@@ -31,7 +31,7 @@ _IN_BLOCK: Final = 1_000
 
 def part(scale: Scale) -> Iterator[Sample]:
     """Make a chain, export it, import it elsewhere, and compare."""
-    market = Market(20 if scale.quick else 200, 100)
+    market = Market(20 if scale.quick else 500, 100)
     made, copy = scale.folder / "made", scale.folder / "copy"
     made.mkdir()
     opened = make_market(made, market)

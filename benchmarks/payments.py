@@ -25,6 +25,7 @@ from peers.payer_ledger import PayerLedger
 from peers.pools_of_viewer import RESERVED_CHUNKS
 from peers.price_list import CacherSettings
 from peers.purse import Purse
+from poolchain import event_loop
 from tests.functional.cacher_process import CacherProcess
 from tests.functional.node_process import NodeProcess
 
@@ -52,7 +53,7 @@ THROUGH: Final = "payments accepted through HTTP, durable"
 SIGNED: Final = "payments signed, durable"
 GOALS: Final = (Goal(BELOW, 0.5, yardstick.ONE_CORE), Goal(THROUGH, 0.25, yardstick.ONE_CORE))
 PRICE: Final = 10**13
-POOLS: Final = 64
+POOLS: Final = 256
 CHUNK_BYTES: Final = 1000
 _TARGETS: Final = 3
 _SELLER: Final = SELLERS[0]
@@ -60,7 +61,7 @@ _SELLER: Final = SELLERS[0]
 
 def part(scale: Scale) -> Iterator[Sample]:
     """Measure one cacher's payments, and one viewer's."""
-    chunks = 30 if scale.quick else 250
+    chunks = 8 if scale.quick else 100
     for name, measure in ((BELOW, measure_below), (THROUGH, measure_through)):
         folder = scale.folder / name.split()[2]
         folder.mkdir()
@@ -115,7 +116,7 @@ def market(folder: Path, chunks: int) -> Iterator[Market]:
 def measure_below(folder: Path, chunks: int) -> float:
     """Return the rate of: read the header, recover the signer, judge, write, sync, hand the chunk out."""
     with market(folder, chunks) as found:
-        return asyncio.run(_sell_all(found, folder / "cacher"))
+        return event_loop.run(_sell_all(found, folder / "cacher"))
 
 
 async def _sell_all(found: Market, folder: Path) -> float:

@@ -18,7 +18,7 @@ from .worker import Worker
 
 FEW: Final = 8
 """Others who are under way: two viewers, as a rule."""
-GROUP_MAX: Final = 16
+GROUP_MAX: Final = 64
 """So many at most before the loop hears of the first."""
 _Waiting = tuple[Payment, "asyncio.Future[bytes]"]
 

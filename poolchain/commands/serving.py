@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
-import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from crypto.address import checksum_address
 from crypto.signature import SigningKey
 from poolchain import event_loop
 from poolchain.opening import OpenChain
 from poolchain.running import NodeSettings, run_node
-
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
-_SWITCH_SECONDS: Final = 0.001
 
 
 def run_in_foreground(
@@ -30,12 +25,6 @@ def run_in_foreground(
     def started(host: str, port: int) -> None:
         announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
-    # What is imported stays: the collector need not look at it again. Blocks and the mempool make many objects and no
-    # cycles, so it need not look often either.
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
-    # A proof reads the database forty times, and asks for the interpreter's lock after each while a block is executed.
-    sys.setswitchinterval(_SWITCH_SECONDS)
     event_loop.run(run_node(opened, key, settings, started))
 
 
