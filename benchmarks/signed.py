@@ -75,17 +75,15 @@ def sign_transfers(domain: Domain, plans: Sequence[PlannedTransfer]) -> list[byt
 
 def _sign(sign: Callable[[Domain, Plan], bytes], domain: Domain, plans: Sequence[Plan]) -> list[bytes]:
     """Return what `sign` makes of each plan, in the order of the plans."""
-    chain = domain.chain_id, domain.genesis_hash
-    groups = [(sign, chain, plans[at : at + _GROUP]) for at in range(0, len(plans), _GROUP)]
+    groups = [(sign, domain, plans[at : at + _GROUP]) for at in range(0, len(plans), _GROUP)]
     if len(groups) < 2:
         return [sign(domain, plan) for plan in plans]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         return [raw for group in pool.map(_sign_group, groups) for raw in group]
 
 
-def _sign_group(work: tuple[Callable[[Domain, Any], bytes], tuple[int, bytes], Sequence[Any]]) -> list[bytes]:
-    sign, chain, plans = work
-    domain = Domain.of(*chain)
+def _sign_group(work: tuple[Callable[[Domain, Any], bytes], Domain, Sequence[Any]]) -> list[bytes]:
+    sign, domain, plans = work
     return [sign(domain, plan) for plan in plans]
 
 

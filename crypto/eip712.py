@@ -7,7 +7,7 @@ a slice of the wire. The general rules are checked against eth-account and ether
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .hashing import keccak256
 from .words import encode_uint
@@ -60,9 +60,8 @@ def domain_separator(chain_id: int, genesis_hash: bytes) -> bytes:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """The signing domain of one chain; made by `Domain.of`."""
+class Domain(NamedTuple):
+    """The signing domain of one chain; made by `Domain.of`. It is sent between processes, compiled or not."""
 
     chain_id: int
     genesis_hash: bytes

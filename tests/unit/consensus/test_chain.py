@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -241,7 +240,7 @@ def test_a_seal_is_worth_nothing_for_another_block_or_chain(world: World) -> Non
         (seal[:-1], block_hash, world.domain),
         (seal, other.chain.tip.hash, world.domain),
         (seal, block_hash, other.domain),
-        (seal, block_hash, replace(world.domain, prefix=bytes(34))),
+        (seal, block_hash, world.domain._replace(prefix=bytes(34))),
         (make_seal(SigningKey(ALICE_KEY), block_hash, world.domain), block_hash, world.domain),
     ]
     for given, of, domain in wrong:

@@ -39,6 +39,7 @@ def test_an_account_is_found_by_its_pool_and_replaced_by_a_newer_one() -> None:
     assert numbers(accounts) == [1]
 
 
+@pytest.mark.interpreted
 def test_who_only_shook_hands_gives_way_the_oldest_first() -> None:
     accounts = Accounts()
     accounts.add(named(1, is_kept=True))
@@ -47,6 +48,7 @@ def test_who_only_shook_hands_gives_way_the_oldest_first() -> None:
     assert numbers(accounts) == [1, 5, 6, 7]
 
 
+@pytest.mark.interpreted
 def test_closed_pools_give_way_on_their_own_and_what_is_on_disk_never() -> None:
     accounts = Accounts()
     for number in range(1, 6):
