@@ -34,7 +34,7 @@ GOALS: Final = (
 
 def part(scale: Scale) -> Iterator[Sample]:
     """Measure settlements of few pools with many payees in calls of 1,000, with what memory and disk they take."""
-    market = Market(50 * _full(scale), 100)
+    market = Market(20 * _full(scale), 100)
     run, disk = _measure(scale.folder, market, MANY)
     yield from run.samples(BY_MANY)
     yield from run.memory_samples(_UNDER_LOAD)
