@@ -22,8 +22,8 @@ _MODULES = (
 _PEERS = ("peers/book.py", "peers/open_books.py", "peers/payment.py", "peers/price_list.py", "peers/till.py")
 """How a payment is judged: pure, like the rules."""
 _INTERPRETED = ("crypto/node_tree.py", "ledger/recent.py")
-"""A class with an interpreted one, of a library, for its base; and what every look-up passes, so that a block in the making
-gives up the interpreter's lock there: compiled code never does."""
+"""A class with an interpreted one, of a library, for its base; and what every look-up passes, so that a block in the
+making gives up the interpreter's lock there: compiled code never does."""
 
 
 def _sources() -> list[str]:
