@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -265,7 +266,8 @@ def _copy(scale: Scale, shape: Shape) -> Path:
     if not (kept / _ROOT).exists():
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir()
-        with ProcessPoolExecutor(1) as builder:
+        # Not a fork: LevelDB believes there that its thread, which stayed behind, will make room.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as builder:
             root = builder.submit(build, kept / _DATABASE, shape).result()
         (kept / _ROOT).write_bytes(root)
     copy = scale.folder / _DATABASE
