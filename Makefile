@@ -43,7 +43,7 @@ $(COMMAND): pyproject.toml $(RUNTIME)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-compiled: $(COMPILED) ## the rules as machine code, twice as fast: needs a C compiler and Python.h, takes a minute
+compiled: $(COMPILED) ## the rules as machine code, nearly twice as fast: needs a C compiler and Python.h, takes a minute
 	@:
 
 # The installed command is then a copy: whoever has it once gets it anew after each change of a source.
