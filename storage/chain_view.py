@@ -53,6 +53,7 @@ class ChainView:
     def __init__(self, reader: ReadView) -> None:
         """Read through a snapshot, or through the store itself where nothing else writes."""
         self._reader = reader
+        self._undo_lists: dict[int, bytes] = {}
         self.height = int.from_bytes(self._need(schema.META_HEAD), "big")
 
     def get(self, key: bytes) -> bytes | None:
@@ -176,8 +177,16 @@ class ChainView:
     def _undo_after(self, height: int, kind: bytes, key: bytes) -> Iterator[bytes]:
         """Yield the undo entries that may name a record or page, of the blocks above a height up to the head."""
         bucket = undo.bucket_of(kind, key)
-        entries = (self._reader.get(undo.undo_key(at, kind, bucket)) for at in range(height + 1, self.height + 1))
-        return (packed for packed in entries if packed)
+        for at in range(height + 1, self.height + 1):
+            if undo.is_listed(self._undo_list(at), kind + bucket):
+                yield self._need(undo.undo_key(at, kind, bucket))
+
+    def _undo_list(self, height: int) -> bytes:
+        """Return what the undo of a block is in: a proof asks for it once for each of its pages."""
+        found = self._undo_lists.get(height)
+        if found is None:
+            found = self._undo_lists[height] = self._reader.get(undo.undo_list_key(height)) or b""
+        return found
 
     def clock_offset(self) -> int:
         """Return the seconds by which a devnet's clock was moved ahead."""

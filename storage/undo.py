@@ -71,6 +71,14 @@ def places_in(undo_list: bytes) -> Iterable[bytes]:
     return [undo_list[at : at + 2] for at in range(0, len(undo_list), 2)]
 
 
+def is_listed(undo_list: bytes, place: bytes) -> bool:
+    """Tell whether the list of a block names kind || bucket."""
+    at = undo_list.find(place)
+    while at % len(place) and at >= 0:  # it may be the end of one and the beginning of the next
+        at = undo_list.find(place, at + 1)
+    return at >= 0
+
+
 def find(packed: bytes, key: bytes) -> Iterator[bytes]:
     """Yield what was there under a key, if the entry's value names it."""
     return (value for found, value in items_in(packed) if found == key)

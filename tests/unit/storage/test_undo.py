@@ -10,6 +10,7 @@ from storage.undo import (
     bucket_of,
     entries_to_forget,
     find,
+    is_listed,
     items_in,
     places_in,
     undo_entries,
@@ -69,3 +70,16 @@ def test_values_may_be_empty_or_long() -> None:
     ((_, packed), _) = undo_entries(1, records, {})
     assert packed is not None
     assert dict(items_in(packed)) == {key: old or b"" for key, old in records.items()}
+
+
+def test_a_list_names_its_own_places_and_none_that_lies_across_two() -> None:
+    undo_list = b"S\x01Q\x02SSQQ"
+    assert [is_listed(undo_list, place) for place in (b"S\x01", b"Q\x02", b"SS", b"QQ")] == [True] * 4
+    assert [is_listed(undo_list, place) for place in (b"\x01Q", b"\x02S", b"SQ", b"Q\x01", b"S\x02")] == [False] * 5
+    assert not is_listed(b"", b"S\x01")
+    entries = dict(undo_entries(7, RECORDS, PAGES))
+    listed = entries.pop(undo_list_key(7)) or b""
+    for kind in (RECORD, PAGE):
+        for bucket in range(256):
+            place = kind + bytes([bucket])
+            assert is_listed(listed, place) == (undo_key(7, kind, place[1:]) in entries)
