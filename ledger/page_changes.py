@@ -67,10 +67,16 @@ def changed(depth: int, page: bytes | None, change: bytes) -> bytes | None:
     return other[0]
 
 
+def find_item(row: bytes, start: bytes, item_bytes: int) -> int:
+    """Index of the first byte of the item that starts so, in a row of items of one length; -1 where none does."""
+    at = row.find(start)
+    while at % item_bytes and at >= 0:  # it may lie across two items, or further back in one
+        at = row.find(start, at + 1)
+    return at
+
+
 def _entry_before(entries: bytes, key: bytes) -> bytes:
-    at = entries.find(key)
-    while at % ENTRY_BYTES and at >= 0:  # it may lie across two entries, or be a record's hash
-        at = entries.find(key, at + 1)
+    at = find_item(entries, key, ENTRY_BYTES)
     return _ABSENT + key if at < 0 else _PRESENT + entries[at : at + ENTRY_BYTES]
 
 

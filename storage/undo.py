@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from struct import Struct
 from typing import Final
 
+from ledger.page_changes import find_item
+
 from .schema import PAGE, RECORD, number
 
 Entry = tuple[bytes, bytes | None]
@@ -73,10 +75,7 @@ def places_in(undo_list: bytes) -> Iterable[bytes]:
 
 def is_listed(undo_list: bytes, place: bytes) -> bool:
     """Tell whether the list of a block names kind || bucket."""
-    at = undo_list.find(place)
-    while at % len(place) and at >= 0:  # it may be the end of one and the beginning of the next
-        at = undo_list.find(place, at + 1)
-    return at >= 0
+    return find_item(undo_list, place, len(place)) >= 0
 
 
 def find(packed: bytes, key: bytes) -> Iterator[bytes]:
