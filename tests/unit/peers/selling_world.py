@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -30,7 +30,7 @@ from .bench_link import BenchRpc, bench_link
 from .manifests import single
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from peers.chain_link import ChainLink
@@ -147,6 +147,15 @@ class SellingWorld:
 
     def _note_change(self) -> None:
         self.changes += 1
+
+
+@contextmanager
+def stocked_world(folder: Path) -> Iterator[SellingWorld]:
+    """A world with the film on the shelf."""
+    found = SellingWorld(folder)
+    found.put_on_shelf()
+    yield found
+    found.bench.close()
 
 
 def faulty(**faults: Any) -> MemoryKeyValue:

@@ -20,7 +20,7 @@ from storage.memory import Fault
 from tests.model.small_chain import ALICE, BOB, CAROL_KEY
 
 from .manifests import single
-from .selling_world import CHUNKS, FILM, FIRST, PRICE, SellingWorld, faulty
+from .selling_world import CHUNKS, FILM, FIRST, PRICE, SellingWorld, faulty, stocked_world
 from .serving import serving
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[SellingWorld]:
-    found = SellingWorld(tmp_path)
-    found.put_on_shelf()
-    yield found
-    found.bench.close()
+    with stocked_world(tmp_path) as found:
+        yield found
 
 
 # The start

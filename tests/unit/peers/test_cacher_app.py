@@ -9,7 +9,7 @@ import pytest
 
 from peers.cacher_app import HANDSHAKE_BYTES_MAX, NESTING_MAX, CacherApp
 
-from .selling_world import CHUNKS, FILM, FIRST, SellingWorld
+from .selling_world import CHUNKS, FILM, FIRST, SellingWorld, stocked_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,8 @@ UNKNOWN = f"0x{bytes(32).hex()}"
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[SellingWorld]:
-    found = SellingWorld(tmp_path)
-    found.put_on_shelf()
-    yield found
-    found.bench.close()
+    with stocked_world(tmp_path) as found:
+        yield found
 
 
 async def ask(

@@ -19,7 +19,7 @@ from storage.kv import StorageFailure
 from storage.memory import Fault, Faults, MemoryDisk, MemoryKeyValue
 from tests.model.small_chain import BOB, CAROL_KEY
 
-from .selling_world import CHUNKS, FILM, FIRST, PRICE, SellingWorld, faulty
+from .selling_world import CHUNKS, FILM, FIRST, PRICE, SellingWorld, faulty, stocked_world
 from .serving import serving
 
 if TYPE_CHECKING:
@@ -31,10 +31,8 @@ OTHER = bytes(32)
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[SellingWorld]:
-    found = SellingWorld(tmp_path)
-    found.put_on_shelf()
-    yield found
-    found.bench.close()
+    with stocked_world(tmp_path) as found:
+        yield found
 
 
 # Offers and handshakes
