@@ -9,7 +9,7 @@ from .hashing import keccak256
 
 ADDRESS_BYTES: Final = 20
 ZERO_ADDRESS: Final = bytes(ADDRESS_BYTES)
-_TEXT = re.compile(r"0x[0-9a-fA-F]{40}\Z", re.ASCII)
+_TEXT: Final = re.compile(r"0x[0-9a-fA-F]{40}\Z", re.ASCII)
 
 
 def address_of_public_key(public_key: bytes) -> bytes:

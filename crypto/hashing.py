@@ -6,11 +6,12 @@ Keccak-256 names things (transactions, blocks, addresses); SHA-256 builds every 
 from __future__ import annotations
 
 from hashlib import sha256 as _sha256
+from typing import Final
 
 from sha3 import keccak_256 as _keccak_256
 
-HASH_BYTES = 32
-ZERO_HASH = bytes(HASH_BYTES)
+HASH_BYTES: Final = 32
+ZERO_HASH: Final = bytes(HASH_BYTES)
 
 
 def keccak256(data: bytes) -> bytes:

@@ -22,19 +22,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
-KEY_BITS = 256
-HASH_BYTES = 32
-EMPTY_ROOT = sha256(b"").digest()
+KEY_BITS: Final = 256
+HASH_BYTES: Final = 32
+EMPTY_ROOT: Final = sha256(b"").digest()
 
-EMPTY = 0
+EMPTY: Final = 0
 """Kind of a proof against the empty tree."""
-PRESENT = 1
+PRESENT: Final = 1
 """Kind of a proof that the key has a record."""
-ABSENT = 2
+ABSENT: Final = 2
 """Kind of a proof that the key has no record in a tree with leaves."""
 
-CLUSTER_BYTES = 2
+CLUSTER_BYTES: Final = 2
 """Leading bytes of the cptxHash in the tree keys of a pool and of its target records."""
 
 

@@ -21,9 +21,9 @@ from .errors import InvalidGenesis
 from .header import Header
 from .records import Account, account_key
 
-_QUANTITY = re.compile(r"0x(0|[1-9a-f][0-9a-f]*)\Z", re.ASCII)
-_ADDRESS = re.compile(r"0x[0-9a-f]{40}\Z", re.ASCII)
-_HASH = re.compile(r"0x[0-9a-f]{64}\Z", re.ASCII)
+_QUANTITY: Final = re.compile(r"0x(0|[1-9a-f][0-9a-f]*)\Z", re.ASCII)
+_ADDRESS: Final = re.compile(r"0x[0-9a-f]{40}\Z", re.ASCII)
+_HASH: Final = re.compile(r"0x[0-9a-f]{64}\Z", re.ASCII)
 HEIGHT_LIMIT: Final = 1 << 63
 """Durations stay below this, so that a height plus a duration always fits in 64 bits."""
 

@@ -20,7 +20,7 @@ from crypto.words import (
 
 HEADER_BYTES: Final = 10 * WORD_BYTES
 SEAL_TYPE: Final = StructType("Seal", (("blockHash", "bytes32"),))
-_SEAL_TYPE_HASH = SEAL_TYPE.type_hash()
+_SEAL_TYPE_HASH: Final = SEAL_TYPE.type_hash()
 
 
 class MalformedHeader(ValueError):

@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Final
 
 from crypto.state_proof import HASH_BYTES
 
@@ -23,14 +24,16 @@ from .tree_pages import BRANCH_TAGS, CELL, LEAF_TAG, NO_CELL, DamagedTree, join
 Change = tuple[bytes, bytes | None]
 """Tree key and SHA-256 of the new record, or None where the record goes."""
 
-ENTRY_BYTES = 2 * HASH_BYTES
-PLAIN_LEAVES = 8
-MAX_LEAVES = 32
+ENTRY_BYTES: Final = 2 * HASH_BYTES
+PLAIN_LEAVES: Final = 8
+MAX_LEAVES: Final = 32
 
+_FEW_CHANGES: Final = 8
+"""So many are put in one by one, in less time than the page is taken apart."""
 _PLAIN, _PACKED = 1, 2
-_GROUPS = 8
-_CELLS_BYTES = (2 * _GROUPS - 2) * CELL
-_PACKED_HEAD = 1 + _CELLS_BYTES
+_GROUPS: Final = 8
+_CELLS_BYTES: Final = (2 * _GROUPS - 2) * CELL
+_PACKED_HEAD: Final = 1 + _CELLS_BYTES
 
 
 def _nodes_above(changed: int) -> list[tuple[int, int, int]]:
@@ -45,7 +48,7 @@ def _nodes_above(changed: int) -> list[tuple[int, int, int]]:
     return [((node - 2) * CELL, (2 * node - 2) * CELL, node.bit_length() - 1) for node in nodes]
 
 
-_ABOVE = [_nodes_above(changed) for changed in range(1 << _GROUPS)]
+_ABOVE: Final = [_nodes_above(changed) for changed in range(1 << _GROUPS)]
 
 
 def leaf_page(depth: int, entries: bytes) -> tuple[bytes | None, bytes]:
@@ -84,8 +87,10 @@ def split_entries(entries: bytes) -> list[bytes]:
     return [entries[at : at + ENTRY_BYTES] for at in range(0, len(entries), ENTRY_BYTES)]
 
 
-def put_entries(entries: bytes, depth: int, changes: Iterable[Change]) -> bytes:
+def put_entries(entries: bytes, depth: int, changes: Sequence[Change]) -> bytes:
     """Sorted entries with those of the changed keys set, or removed where the record hash is None."""
+    if len(changes) > _FEW_CHANGES:
+        return _merged(entries, changes)
     byte = depth >> 3
     for key, record_hash in changes:
         at = entries.find(key)
@@ -102,6 +107,14 @@ def put_entries(entries: bytes, depth: int, changes: Iterable[Change]) -> bytes:
         entry = b"" if record_hash is None else key + record_hash
         entries = entries[:at] + entry + rest
     return entries
+
+
+def _merged(entries: bytes, changes: Sequence[Change]) -> bytes:
+    """The same for many changes: a pool that settles with a thousand new targets in a block adds them to one page."""
+    merged = {entry[:HASH_BYTES]: entry for entry in split_entries(entries)}
+    for key, record_hash in changes:
+        merged[key] = b"" if record_hash is None else key + record_hash
+    return b"".join([merged[key] for key in sorted(merged)])
 
 
 def _packed(depth: int, entries: bytes, cells: bytearray, groups: Iterable[int]) -> tuple[bytes, bytes]:

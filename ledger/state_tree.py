@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
+from typing import Final
 
 from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, HASH_BYTES, KEY_BITS, PRESENT, StateProof, key_bit
 
@@ -33,7 +34,7 @@ from .tree_pages import (
 )
 from .tree_top import TreeTop, depth_for
 
-DEFAULT_CACHE_BYTES = 32 << 20
+DEFAULT_CACHE_BYTES: Final = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)

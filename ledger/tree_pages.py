@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from mmap import mmap
+from typing import Final
 
 from crypto.state_proof import HASH_BYTES, KEY_BITS
 
@@ -25,17 +26,17 @@ ReadPage = Callable[[bytes], bytes | None]
 Pages = dict[bytes, bytes | None]
 """Page bytes by page key, None for no page."""
 
-LEAF_DEPTH = 16
+LEAF_DEPTH: Final = 16
 """Depth in bits of the first pages that may hold leaves; pages above are always inner."""
-CELL = HASH_BYTES
+CELL: Final = HASH_BYTES
 """Bytes of a cell."""
-NO_CELL = bytes(CELL)
-LEAF_TAG = b"\x00"
+NO_CELL: Final = bytes(CELL)
+LEAF_TAG: Final = b"\x00"
 """First byte of what a leaf hashes, the entry being the rest: see `crypto.state_proof.leaf_hash`."""
-BRANCH_TAGS = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
+BRANCH_TAGS: Final = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
 """First two bytes of what a branch hashes, by bit: see `crypto.state_proof.branch_hash`."""
-_INNER = 0
-_PAIR = 2 * CELL
+_INNER: Final = 0
+_PAIR: Final = 2 * CELL
 
 
 class DamagedTree(Exception):

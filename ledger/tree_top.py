@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from mmap import mmap
+from typing import Final
 
 from .page_changes import cells_change
 from .tree_pages import (
@@ -21,7 +22,7 @@ from .tree_pages import (
     width,
 )
 
-_EMPTY_PAGES = (NO_CELL * 8, NO_CELL * 32)
+_EMPTY_PAGES: Final = (NO_CELL * 8, NO_CELL * 32)
 
 
 def page_depths(bottom: int) -> list[int]:

@@ -22,7 +22,7 @@ from txtypes.service_payment import PAYMENT
 
 WORDS_BYTES: Final = 128
 PAYMENT_BYTES: Final = WORDS_BYTES + SIGNATURE_BYTES
-_TYPE_HASH = PAYMENT.type_hash()
+_TYPE_HASH: Final = PAYMENT.type_hash()
 
 
 class BadPayment(Exception):

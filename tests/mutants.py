@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant(SIGNATURE, "_ZERO < signature[32:64] <= _HALF_ORDER_BYTES", "_ZERO < signature[32:64] < _ORDER_BYTES"),
     Mutant(SIGNATURE, "_ZERO < signature[32:64] <= _HALF_ORDER_BYTES", "_ZERO < signature[32:64] < _HALF_ORDER_BYTES"),
     Mutant(SIGNATURE, "_ZERO < signature[:32] < _ORDER_BYTES", "_ZERO <= signature[:32] <= _ORDER_BYTES"),
-    Mutant(SIGNATURE, '27: b"\\x00", 28: b"\\x01"}', '27: b"\\x00", 28: b"\\x01", 0: b"\\x00"}'),
+    Mutant(SIGNATURE, "not _FIRST_V <= signature[64] <= _FIRST_V + 1", "not 0 <= signature[64] <= _FIRST_V + 1"),
     Mutant(WORDS, "if value >= limit:", "if value > limit:"),
     Mutant(WORDS, "if word[:12] != bytes(12):", "if word[:11] != bytes(11):"),
     # Blocks

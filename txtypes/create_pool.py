@@ -31,7 +31,7 @@ STRUCT: Final = StructType(
         ("nonce", "uint64"),
     ),
 )
-_TYPE_HASH = STRUCT.type_hash()
+_TYPE_HASH: Final = STRUCT.type_hash()
 _SIGNED_END: Final = 193
 """Where the words that are signed end on the wire."""
 

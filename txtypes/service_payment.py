@@ -45,8 +45,8 @@ PAYMENT: Final = StructType(
     ),
 )
 SETTLEMENT: Final = StructType("Settlement", (("payment", "ServicePayment"), ("fee", "uint256")), (PAYMENT,))
-_PAYMENT_HASH = PAYMENT.type_hash()
-_SETTLEMENT_HASH = SETTLEMENT.type_hash()
+_PAYMENT_HASH: Final = PAYMENT.type_hash()
+_SETTLEMENT_HASH: Final = SETTLEMENT.type_hash()
 _PAYMENT_END: Final = 129
 """Where the words that the creator signs end on the wire."""
 _FEE_START: Final = _PAYMENT_END + SIGNATURE_BYTES

@@ -21,7 +21,7 @@ STRUCT: Final = StructType(
     "Transfer",
     (("to", "address"), ("amount", "uint256"), ("fee", "uint256"), ("nonce", "uint64")),
 )
-_TYPE_HASH = STRUCT.type_hash()
+_TYPE_HASH: Final = STRUCT.type_hash()
 _SIGNED_END: Final = 129
 """Where the words that are signed end on the wire."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +16,8 @@ from storage import leveldb
 from storage.kv import StorageDamaged, StorageError, StorageRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from storage.directory import DirectoryLock
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -325,6 +328,12 @@ def test_every_batch_is_synced_before_the_names_are(tmp_path: Path) -> None:
         def write(self) -> None:
             asked.append("write")
 
+        def approximate_size(self) -> int:
+            return 14
+
+        def clear(self) -> None:
+            asked.append("clear")
+
     class Database:
         def write_batch(self, **options: bool) -> Batch:
             asked.append(options)
@@ -337,4 +346,29 @@ def test_every_batch_is_synced_before_the_names_are(tmp_path: Path) -> None:
     store = leveldb.create(tmp_path / "db")
     store._handle = leveldb._Handle(cast("DirectoryLock", Directory()), Database())
     store.write([(b"a", b"1")])
-    assert asked == [{"transaction": True, "sync": True}, (b"a", b"1"), "write", "names"]
+    assert asked == [{"sync": True}, (b"a", b"1"), "write", "names", "clear"]
+    store.write([(b"b", b"2")])
+    assert asked[5:] == [(b"b", b"2"), "write", "names", "clear"]
+
+
+def test_nothing_of_a_batch_that_failed_comes_with_the_next(tmp_path: Path) -> None:
+    def torn() -> Iterator[tuple[bytes, bytes | None]]:
+        yield b"lost", b"1"
+        raise ValueError("torn")
+
+    with closing(leveldb.create(tmp_path / "db")) as store:
+        store.write([(b"a", b"1")])
+        with pytest.raises(ValueError, match="torn"):
+            store.write(torn())
+        store.write([(b"b", b"2"), (b"a", None)])
+        store.write([(b"c", b"3")])
+        assert list(store.iterate(b"", b"\xff")) == [(b"b", b"2"), (b"c", b"3")]
+
+
+def test_memory_of_a_very_large_batch_is_given_back(tmp_path: Path) -> None:
+    with closing(leveldb.create(tmp_path / "db")) as store:
+        store.write([(b"a", bytes(leveldb._BATCH_KEPT_BYTES))])
+        given_back = store._batch is None
+        store.write([(b"a", b"1")])
+        assert given_back
+        assert store._batch is not None
