@@ -27,7 +27,7 @@ class Queue:
     Empty only while they are judged again.
     """
 
-    __slots__ = ("base", "entries", "is_stale", "lane")
+    __slots__ = ("base", "entries", "is_stale", "lane", "waiting")
 
     def __init__(self, lane: Lane) -> None:
         """Begin empty."""
@@ -38,6 +38,8 @@ class Queue:
         """The records under the watched keys that the entries were judged over."""
         self.is_stale = False
         """Whether these have changed since, in a way that changes none of the receipts."""
+        self.waiting: list[Pending] = []
+        """What was taken out of `entries` and is about to be judged again over a newer head."""
 
     def index_of(self, position: int) -> int | None:
         """Return the index of the entry with this position, if there is one."""
@@ -64,11 +66,20 @@ class Lanes:
         self._queues: dict[bytes, Queue] = {}
         self._index = LaneIndex()
         self._double_spends: dict[bytes, Pending] = {}
+        self._waiting: dict[bytes, Pending] = {}
+
+    def __len__(self) -> int:
+        """The number of pending transactions, also of those that are about to be judged again."""
+        return len(self.by_hash) + len(self._waiting)
+
+    def get(self, transaction_hash: bytes) -> Pending | None:
+        """Return a pending transaction, also one that is about to be judged again."""
+        return self.by_hash.get(transaction_hash) or self._waiting.get(transaction_hash)
 
     def entries(self, lane_key: bytes) -> Sequence[Pending]:
-        """Return what is queued in a lane."""
+        """Return what is queued in a lane, also while it is about to be judged again."""
         queue = self._queues.get(lane_key)
-        return queue.entries if queue else ()
+        return (queue.entries or queue.waiting) if queue else ()
 
     def at(self, lane: Lane) -> Pending | None:
         """Return the pending transaction whose place this is."""
@@ -128,7 +139,7 @@ class Lanes:
     ) -> Iterator[list[Dropped]]:
         """Go on to a newer head, at which the transactions `committed` are in a block, a lane at a time.
 
-        Yields what breaks a rule. Until the last step nothing may be judged or selected.
+        Yields what breaks a rule. Until the last step nothing may be judged or selected, only looked up.
         """
         self._state, self.context = state, context
         # Senders come before the settlements of their pools: "a" before "t".
@@ -136,13 +147,18 @@ class Lanes:
             self._queues[lane_key] for lane_key in self._index.concerned(self._queues.keys(), changed, context.height)
         ]
         # All are emptied before the first is judged: a double spend of the former state says nothing about this one.
-        waiting: list[tuple[Queue, list[Pending]]] = []
+        emptied: list[Queue] = []
         for queue in queues:
             if not self._stays(queue, committed):
-                waiting.append((queue, self._take(queue, 0)))
+                emptied.append(queue)
+                queue.waiting = [entry for entry in self._take(queue, 0) if entry.hash not in committed]
+                self._waiting.update({entry.hash: entry for entry in queue.waiting})
             yield []
-        for queue, entries in waiting:
-            yield self._judge_again(queue, [entry for entry in entries if entry.hash not in committed])
+        for queue in emptied:
+            entries, queue.waiting = queue.waiting, []
+            for entry in entries:
+                del self._waiting[entry.hash]
+            yield self._judge_again(queue, entries)
 
     def first_entries(self) -> Iterator[Pending]:
         """Return the transactions that wait for no other pending one."""
@@ -294,8 +310,11 @@ def _created_at(record: bytes, height: int) -> bytes:
 
 def _first_expiry(pending: Pending) -> int | None:
     """Return the lowest expiresAt of the pools that a transaction draws on."""
-    lane = pending.lane
-    if not lane.pools:
-        return None
-    records = zip(lane.watches, pending.after, strict=True)
-    return min([expiry_in(record) for key, record in records if key[:1] == b"p" and record], default=None)
+    first: int | None = None
+    if pending.lane.pools:
+        for key, record in zip(pending.lane.watches, pending.after, strict=True):
+            if key[:1] == b"p" and record:
+                expiry = expiry_in(record)
+                if first is None or expiry < first:
+                    first = expiry
+    return first

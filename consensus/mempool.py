@@ -39,11 +39,11 @@ class Mempool:
 
     def __len__(self) -> int:
         """The number of pending transactions."""
-        return len(self._lanes.by_hash)
+        return len(self._lanes)
 
     def get(self, transaction_hash: bytes) -> AnyTransaction | None:
         """Return the pending transaction with this hash."""
-        found = self._lanes.by_hash.get(transaction_hash)
+        found = self._lanes.get(transaction_hash)
         return found.transaction if found else None
 
     def dropped(self, transaction_hash: bytes) -> Dropped | None:

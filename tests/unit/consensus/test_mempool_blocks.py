@@ -7,10 +7,10 @@ import weakref
 
 import pytest
 
-from ledger.records import pool_key
+from ledger.records import account_key, pool_key
 from tests.model.signing import key_of
 from tests.model.small_chain import ALICE, ALICE_KEY, AUTHORITY_KEY, BOB, BOB_KEY, CAROL, CAROL_KEY, DAVE, DAVE_KEY
-from tests.unit.consensus.world import World, contents, judgements, reasons
+from tests.unit.consensus.world import START, World, contents, judgements, reasons
 
 KEYS = [key_of(number) for number in range(50, 60)]
 
@@ -73,6 +73,28 @@ def test_others_transactions_of_the_same_sender_take_its_nonces(world: World) ->
     assert len(world.mempool) == 2
     world.mine_pending()
     assert len(world.mempool) == 0
+
+
+def test_what_is_judged_again_can_be_looked_up_all_the_time(world: World) -> None:
+    """A node answers between the steps: what it has acknowledged must not seem to be gone."""
+    waiting = [world.transfer(key, nonce) for key in (ALICE_KEY, BOB_KEY) for nonce in range(3)]
+    world.add(*waiting)
+    elsewhere = [world.transfer(key, 0, to=DAVE) for key in (ALICE_KEY, BOB_KEY)]
+    built = world.authority.produce(elsewhere, START).executed
+    world.chain.state.advance()
+    steps = world.mempool.steps_on_block(
+        world.chain.state, world.height, built.result.changes, built.transaction_hashes
+    )
+    dropped: set[bytes] = set()
+    counted = []
+    for drops in steps:
+        dropped |= {drop.transaction.hash for drop in drops}
+        assert all(world.mempool.get(found.hash) for found in waiting if found.hash not in dropped)
+        assert all(world.mempool.next_position(account_key(address)) == 3 for address in (ALICE, BOB))
+        counted.append(len(world.mempool))
+    assert dropped == {found.hash for found in waiting[::3]}
+    assert counted[:2] == [6, 6]
+    assert counted[-1] == len(world.mempool) == 4
 
 
 def test_what_they_cost_is_gone_too(world: World) -> None:
