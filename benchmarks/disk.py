@@ -20,7 +20,8 @@ from .figures import Sample
 
 KINDS: Final = MappingProxyType(
     {
-        "B": "blocks",
+        "B": "headers and seals",
+        "K": "transactions",
         "R": "receipts",
         "X": "places by transaction hash",
         "S": "records",

@@ -24,7 +24,7 @@ from crypto.eip712 import Domain
 from crypto.hashing import keccak256
 from crypto.merkle import EMPTY_ROOT as NO_ENTRIES
 from crypto.merkle import Frontier, hash_leaf
-from ledger.block import Block
+from ledger.block import Block, SealedHeader
 from ledger.genesis import Genesis
 from ledger.header import HEADER_BYTES, Header
 from ledger.records import tree_key
@@ -76,7 +76,7 @@ def load_chain(path: Path, plan: Plan) -> DataDirectory:
             for batch in _batches(made.entries()):
                 store.write(batch)
     with closing(signing_record.open_existing(directory.record)) as record:
-        record_blocks(record, [made.head])
+        record_blocks(record, [made.head_block()])
     return directory
 
 
@@ -101,7 +101,7 @@ class _Made:
         self._genesis = genesis
         self._workers = workers
         self._genesis_entries = _genesis_entries(genesis)
-        first = Block.decode(self._genesis_entries[schema.block_key(0)])
+        first = SealedHeader.decode(self._genesis_entries[schema.sealed_header_key(0)])
         self._domain = genesis.domain(first.header.hash())
         self._links = _Links(genesis, first)
         pools = list(_flat(workers.map(partial(pool_bodies, plan, self._domain), range(0, plan.pools, BODY))))
@@ -126,6 +126,8 @@ class _Made:
             (schema.BY_RESOURCE + resource(at) + place + pools[at] for at, place in enumerate(places)), 45
         )
         yield from _sorted(self._links.hashes, 33)
+        for height in range(self.head.header.height + 1):
+            yield schema.transactions_key(height), self._body(height).transactions
         yield from ((schema.ALL_POOLS + place, pools[at]) for at, place in enumerate(places))
         yield from sorted(self._meta().items())
         for level, nodes in sorted(self._links.nodes.items()):
@@ -140,9 +142,13 @@ class _Made:
         yield from _sorted((schema.BY_TARGET + plan.payee(at) + place + found for at, (place, found) in settled), 33)
         yield from _sorted(self._locations(), 33)
 
+    def head_block(self) -> Block:
+        """Return the last block, when all have been yielded."""
+        return Block.decode(self.head.encode() + self._body(self.head.header.height).transactions)
+
     def _blocks(self) -> Iterator[Entry]:
-        """Yield every block, sealed."""
-        yield schema.block_key(0), self._genesis_entries[schema.block_key(0)]
+        """Yield every block, sealed, without its transactions."""
+        yield schema.sealed_header_key(0), self._genesis_entries[schema.sealed_header_key(0)]
         height = max(self._plan.height, len(self._bodies) + STATES_FORGOTTEN)
         roots = state_roots(self._plan, self._genesis, self._bodies, self._pools, self._root)
         headers = (self._links.follow(self._body(at), next(roots)) for at in range(1, height + 1))
@@ -150,10 +156,10 @@ class _Made:
         while groups := [group for _ in range(_GROUPS_AHEAD) if (group := list(islice(headers, _SEALED_AT_ONCE)))]:
             sealed = self._workers.map(partial(_seal, self._domain), [b"".join(group) for group in groups])
             for header, seal in zip(chain.from_iterable(groups), chain.from_iterable(sealed), strict=True):
-                head = header + _SEAL_LENGTH + seal + self._body(at).transactions
-                yield schema.block_key(at), head
+                head = header + _SEAL_LENGTH + seal
+                yield schema.sealed_header_key(at), head
                 at += 1
-        self.head = Block.decode(head)
+        self.head = SealedHeader.decode(head)
         expect("the root over all records", self._root, self.head.header.state_root)
 
     def _body(self, height: int) -> Body:
@@ -191,7 +197,7 @@ class _Made:
 class _Links:
     """What ties the blocks together: hashes, history."""
 
-    def __init__(self, genesis: Genesis, first: Block) -> None:
+    def __init__(self, genesis: Genesis, first: SealedHeader) -> None:
         self._genesis = genesis
         self._height = 0
         self._hash = first.header.hash()

@@ -17,6 +17,28 @@ class MalformedBlock(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class SealedHeader:
+    """A header and the engine's seal on its hash: what a block is without its transactions."""
+
+    header: Header
+    seal: bytes | None
+    """As in a block."""
+
+    def encode(self) -> bytes:
+        """Return header (320) || seal length (4) || seal."""
+        seal = self.seal or b""
+        return self.header.encode() + _number(len(seal)) + seal
+
+    @classmethod
+    def decode(cls, data: bytes) -> SealedHeader:
+        """Return the sealed header of these bytes; raises MalformedBlock."""
+        reader = _Reader(data)
+        found = reader.take_sealed_header()
+        reader.expect_end()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A header with the transactions that its txRoot is over, and the engine's seal on its hash."""
 
@@ -25,10 +47,18 @@ class Block:
     seal: bytes | None
     """What the engine can verify about the block's hash; None for block 0 and before sealing."""
 
+    @property
+    def sealed_header(self) -> SealedHeader:
+        """The block without its transactions."""
+        return SealedHeader(self.header, self.seal)
+
     def encode(self) -> bytes:
-        """Return header (320) || seal length (4) || seal || transaction count (4) || (length (4) || raw) each."""
-        seal = self.seal or b""
-        parts = [self.header.encode(), _number(len(seal)), seal, _number(len(self.transactions))]
+        """Return the sealed header || the transactions."""
+        return self.sealed_header.encode() + self.encode_transactions()
+
+    def encode_transactions(self) -> bytes:
+        """Return transaction count (4) || (length (4) || raw) each."""
+        parts = [_number(len(self.transactions))]
         for raw in self.transactions:
             parts += (_number(len(raw)), raw)
         return b"".join(parts)
@@ -37,14 +67,10 @@ class Block:
     def decode(cls, data: bytes) -> Block:
         """Return the block of these bytes; raises MalformedBlock."""
         reader = _Reader(data)
-        try:
-            header = Header.decode(reader.take(HEADER_BYTES))
-        except MalformedHeader as error:
-            raise MalformedBlock(str(error)) from error
-        seal = reader.take_counted() or None
+        sealed = reader.take_sealed_header()
         transactions = reader.take_all_counted()
         reader.expect_end()
-        return cls(header, transactions, seal)
+        return cls(sealed.header, transactions, sealed.seal)
 
     def sealed(self, seal: bytes) -> Block:
         """Return this block with its seal."""
@@ -76,8 +102,12 @@ class _Reader:
     def take_number(self) -> int:
         return int.from_bytes(self.take(_LENGTH), "big")
 
-    def take_counted(self) -> bytes:
-        return self.take(self.take_number())
+    def take_sealed_header(self) -> SealedHeader:
+        try:
+            header = Header.decode(self.take(HEADER_BYTES))
+        except MalformedHeader as error:
+            raise MalformedBlock(str(error)) from error
+        return SealedHeader(header, self.take(self.take_number()) or None)
 
     def take_all_counted(self) -> tuple[bytes, ...]:
         """Take a number, then so many counted byte strings: the one loop here that is long."""

@@ -56,7 +56,7 @@ def check_all(view: ChainView, genesis: Genesis, domain: Domain) -> None:
 
 def _check_blocks(view: ChainView, genesis: Genesis, domain: Domain, first: int, places_max: int | None) -> None:
     """Check all blocks from a height on, and the places of at most so many transactions of each."""
-    parent: Header | None = view.block(first - 1).header if first else None
+    parent: Header | None = view.sealed_header(first - 1).header if first else None
     for height in range(first, view.height + 1):
         block = view.block(height)
         _check_block(view, block, height, places_max)

@@ -107,4 +107,4 @@ def _accept(reader: ReadView, record: SigningRecord) -> None:
 
 def _identity(view: ChainView) -> tuple[Genesis, Domain]:
     genesis = parse_genesis(view.genesis_bytes())
-    return genesis, genesis.domain(view.block(0).header.hash())
+    return genesis, genesis.domain(view.sealed_header(0).header.hash())

@@ -30,7 +30,7 @@ async def verify_chain(view: ChainView, genesis: Genesis, scratch: Path, progres
     All blocks are executed into a new database under `scratch`, and then both databases must be equal, entry by
     entry: records, tree pages, blocks, receipts, indexes, history, undo.
     """
-    domain = genesis.domain(view.block(0).header.hash())
+    domain = genesis.domain(view.sealed_header(0).header.hash())
     check_all(view, genesis, domain)
     with (
         tempfile.TemporaryDirectory(dir=scratch) as directory,

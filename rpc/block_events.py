@@ -39,7 +39,7 @@ def block_events(executed: ExecutedBlock, wanted: Container[Topic]) -> Iterator[
     """
     height = executed.tip.header.height
     if NEW_HEADS in wanted:
-        yield NEW_HEADS, sealed_header_json(executed.block)
+        yield NEW_HEADS, sealed_header_json(executed.block.sealed_header)
     for cptx_hash in executed.result.expired:
         if pool_topic(cptx_hash) in wanted:
             yield pool_topic(cptx_hash), _pool_event(executed, "expired", cptx_hash, None)

@@ -19,7 +19,7 @@ from .values import bytes_text, quantity_text
 
 if TYPE_CHECKING:
     from crypto.eip712 import Domain
-    from ledger.block import Block
+    from ledger.block import SealedHeader
     from storage.chain_view import ChainView
     from storage.past_state import PastState
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def transaction_document(view: ChainView, domain: Domain, found: Committed, head: Block) -> Json:
+def transaction_document(view: ChainView, domain: Domain, found: Committed, head: SealedHeader) -> Json:
     """Return the proof that a transaction is in its block, and the block in the history of a head not below it."""
     block, place = found.block.block, found.place
     return {
@@ -37,7 +37,7 @@ def transaction_document(view: ChainView, domain: Domain, found: Committed, head
         "transaction": bytes_text(found.raw),
         "transactionHash": bytes_text(found.receipt.transaction_hash),
         "inclusion": _inclusion_json(found.block, place.index),
-        **_sealed_json(block),
+        **_sealed_json(block.sealed_header),
         "head": _sealed_json(head),
         "history": _history_json(view, place.height, head.header.height),
     }
@@ -47,8 +47,8 @@ def header_document(view: ChainView, domain: Domain, height: int, head_height: i
     """Return the proof that a block is in the history of a head not below it."""
     return {
         **_envelope("header", domain),
-        **_sealed_json(view.block(height)),
-        "head": _sealed_json(view.block(head_height)),
+        **_sealed_json(view.sealed_header(height)),
+        "head": _sealed_json(view.sealed_header(head_height)),
         "history": _history_json(view, height, head_height),
     }
 
@@ -58,8 +58,8 @@ def consistency_document(view: ChainView, domain: Domain, first_height: int, sec
     tree = NodeTree(second_height, view.history_node)
     return {
         **_envelope("consistency", domain),
-        "first": _sealed_json(view.block(first_height)),
-        "second": _sealed_json(view.block(second_height)),
+        "first": _sealed_json(view.sealed_header(first_height)),
+        "second": _sealed_json(view.sealed_header(second_height)),
         "path": [bytes_text(node) for node in tree.consistency_path(first_height, second_height)],
         "history": _history_json(view, first_height, second_height),
     }
@@ -74,7 +74,7 @@ def state_document(view: ChainView, domain: Domain, state: PastState, key: bytes
         "record": None if record is None else record_json(key, record),
         "recordBytes": None if record is None else bytes_text(record),
         "proof": bytes_text(prove(state.page, tree_key(key)).encode()),
-        **_sealed_json(view.block(state.height)),
+        **_sealed_json(view.sealed_header(state.height)),
     }
 
 
@@ -101,11 +101,11 @@ def _envelope(kind: str, domain: Domain) -> Json:
     }
 
 
-def _sealed_json(block: Block) -> Json:
+def _sealed_json(sealed: SealedHeader) -> Json:
     """Return header (the 320 bytes that are hashed) and seal, null of block 0."""
     return {
-        "header": bytes_text(block.header.encode()),
-        "seal": None if block.seal is None else bytes_text(block.seal),
+        "header": bytes_text(sealed.header.encode()),
+        "seal": None if sealed.seal is None else bytes_text(sealed.seal),
     }
 
 

@@ -17,7 +17,7 @@ from .values import bytes_text, quantity_text
 
 if TYPE_CHECKING:
     from consensus.pending import Dropped
-    from ledger.block import Block
+    from ledger.block import SealedHeader
     from ledger.header import Header
     from ledger.receipt import Receipt
     from ledger.supply import Supply
@@ -54,14 +54,14 @@ def header_json(header: Header) -> Json:
     }
 
 
-def sealed_header_json(block: Block) -> Json:
+def sealed_header_json(sealed: SealedHeader) -> Json:
     """Return a block without its transactions: hash, header, headerBytes (the 320 that are hashed), seal."""
-    header = block.header
+    header = sealed.header
     return {
         "hash": bytes_text(header.hash()),
         "header": header_json(header),
         "headerBytes": bytes_text(header.encode()),
-        "seal": None if block.seal is None else bytes_text(block.seal),
+        "seal": None if sealed.seal is None else bytes_text(sealed.seal),
     }
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from ledger.block import Block
+from ledger.block import Block, SealedHeader
 from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.page_changes import joined
@@ -81,7 +81,7 @@ class ChainStore:
 
     def _commit(self, entries: Sequence[Entry], tails: Mapping[bytes, bytes], blocks: Sequence[Block]) -> None:
         """Write in one synced batch, then show the new head."""
-        sealed = [(schema.block_key(block.header.height), block.encode()) for block in blocks]
+        sealed = [(schema.sealed_header_key(block.header.height), block.sealed_header.encode()) for block in blocks]
         self._kv.write(chain(sealed, entries))
         self._tails.keep_all(tails)
         # The former view is left to whoever still reads from it; its snapshot goes with the last of them.
@@ -171,7 +171,8 @@ def create_chain(kv: KeyValue, genesis: Genesis) -> ChainStore:
     entries: list[Entry] = [(schema.RECORD + key, record) for key, record in records.items()]
     entries += pages
     entries += [
-        (schema.block_key(0), Block(header, (), None).encode()),
+        (schema.sealed_header_key(0), SealedHeader(header, None).encode()),
+        (schema.transactions_key(0), Block(header, (), None).encode_transactions()),
         (schema.receipts_key(0), b""),
         (schema.hash_key(header.hash()), schema.number(0)),
         (schema.META_GENESIS, genesis.canonical_bytes()),
@@ -187,6 +188,7 @@ def _block_entries(executed: ExecutedBlock) -> Iterator[Entry]:
     """Yield the block's receipts and the ways to find it and what is in it."""
     height = executed.tip.header.height
     yield schema.hash_key(executed.tip.hash), schema.number(height)
+    yield schema.transactions_key(height), executed.block.encode_transactions()
     yield schema.receipts_key(height), b"".join(executed.result.encoded_receipts)
     for index, transaction_hash in enumerate(executed.transaction_hashes):
         yield schema.location_key(transaction_hash), schema.order(height, index)

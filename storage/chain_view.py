@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from crypto.merkle import Frontier
-from ledger.block import Block
+from ledger.block import Block, SealedHeader
 from ledger.executed import Tip
 from ledger.page_changes import changed
 from ledger.receipt import RECEIPT_BYTES, Receipt
@@ -88,7 +88,7 @@ class ChainView:
 
     def tip(self) -> Tip:
         """Return the head as the next block's parent."""
-        header = self.block(self.height).header
+        header = self.sealed_header(self.height).header
         numbers = self._need(schema.META_SUPPLY)
         supply = Supply(*(int.from_bytes(numbers[at : at + 16], "big") for at in (0, 16, 32)))
         return Tip(header, header.hash(), Frontier(header.height, self.history_node), supply)
@@ -99,11 +99,15 @@ class ChainView:
 
     def block(self, height: int) -> Block:
         """Return the block of a height from 0 up to the head's."""
-        return Block.decode(self._need(schema.block_key(height)))
+        return Block.decode(self.block_bytes(height))
 
     def block_bytes(self, height: int) -> bytes:
-        """Return the stored bytes of a block of a height from 0 up to the head's."""
-        return self._need(schema.block_key(height))
+        """Return the encoded block of a height from 0 up to the head's."""
+        return self._need(schema.sealed_header_key(height)) + self._need(schema.transactions_key(height))
+
+    def sealed_header(self, height: int) -> SealedHeader:
+        """Return the block of a height without its transactions, which may be megabytes."""
+        return SealedHeader.decode(self._need(schema.sealed_header_key(height)))
 
     def height_of(self, block_hash: bytes) -> int | None:
         """Return the height of the block with this hash."""

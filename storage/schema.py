@@ -1,7 +1,8 @@
 """Every key of the database: one letter for the kind, then big-endian numbers and hashes, so that order matters.
 
 M name              meta: `schema`, `genesis` (canonical bytes), `head` (height, 8), `supply` (3 x 16)
-B height            block: header, seal, raw transactions (ledger.block)
+B height            block without its transactions: header and seal (ledger.block)
+K height            raw transactions of the block
 R height            receipts, 224 bytes each
 E height            ids of the pools that expired in this block, 32 bytes each; absent where none did
 H hash              height of the block with this hash
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = b"3"
+SCHEMA_VERSION: Final = b"4"
 META_SCHEMA: Final = b"Mschema"
 META_GENESIS: Final = b"Mgenesis"
 META_HEAD: Final = b"Mhead"
@@ -43,9 +44,14 @@ def number(value: int) -> bytes:
     return value.to_bytes(8, "big")
 
 
-def block_key(height: int) -> bytes:
-    """Return the key of a block."""
+def sealed_header_key(height: int) -> bytes:
+    """Return the key of a block's sealed header."""
     return b"B" + number(height)
+
+
+def transactions_key(height: int) -> bytes:
+    """Return the key of a block's raw transactions."""
+    return b"K" + number(height)
 
 
 def receipts_key(height: int) -> bytes:

@@ -136,7 +136,16 @@ MUTANTS = (
     Mutant(RECORDS, "return self.remaining + self.collateral", "return self.deposit + self.collateral"),
     Mutant(SUPPLY, "decode_burned(record) - decode_burned(before[key])", "decode_burned(record)"),
     Mutant(SUPPLY, "if supply.total != genesis.supply:", "if supply.total > genesis.supply:"),
-    Mutant(BLOCK, "        reader.expect_end()\n", ""),
+    Mutant(
+        BLOCK,
+        "transactions = reader.take_all_counted()\n        reader.expect_end()\n",
+        "transactions = reader.take_all_counted()\n",
+    ),
+    Mutant(
+        BLOCK,
+        "found = reader.take_sealed_header()\n        reader.expect_end()\n",
+        "found = reader.take_sealed_header()\n",
+    ),
     Mutant(HEADER, "decode_address(words[9])", "words[9][12:]"),
     Mutant(HEADER, "decode_uint(words[5], UINT64_LIMIT)", "decode_uint(words[5], UINT64_LIMIT << 1)"),
     Mutant(RECEIPT, "decode_uint(words[2], AMOUNT_LIMIT)", "decode_uint(words[2], AMOUNT_LIMIT << 1)"),

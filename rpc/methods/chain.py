@@ -83,7 +83,7 @@ async def chain_getBlock(node: NodePort, *, block: Block, full: bool) -> Json:
     """
     view = node.view()
     found = node.recent_blocks.read(view, need_height(view, block))
-    answer = sealed_header_json(found.block)
+    answer = sealed_header_json(found.block.sealed_header)
     if not full:
         return {**answer, "transactions": [bytes_text(receipt.transaction_hash) for receipt in found.receipts]}
     transactions = []
@@ -106,7 +106,7 @@ def chain_getGenesis(node: NodePort) -> Json:
     return {
         "genesisHash": bytes_text(node.domain.genesis_hash),
         "genesis": json.loads(node.genesis.canonical_bytes()),
-        "headerBytes": bytes_text(node.view().block(0).header.encode()),
+        "headerBytes": bytes_text(node.view().sealed_header(0).header.encode()),
     }
 
 
@@ -117,7 +117,7 @@ def chain_getHeader(node: NodePort, *, block: Block) -> Json:
     Unknown: NOT_FOUND. The seal of block 0 is null.
     """
     view = node.view()
-    return sealed_header_json(view.block(need_height(view, block)))
+    return sealed_header_json(view.sealed_header(need_height(view, block)))
 
 
 @method("chain_getTransaction", Param("hash", HASH), result="the transaction object")

@@ -198,7 +198,7 @@ async def _eth_block(node: NodePort, block: EthBlock, *, full: bool) -> Json | N
 
 def _transaction_count(view: ChainView, block: EthBlock) -> str | None:
     height = find_height(view, block)
-    return None if height is None else quantity_text(view.block(height).header.tx_count)
+    return None if height is None else quantity_text(view.sealed_header(height).header.tx_count)
 
 
 def _account(view: ChainView, address: bytes, block: EthBlock) -> Account:

@@ -75,7 +75,7 @@ def proof_getTransaction(node: NodePort, *, hash: bytes, head: Block) -> Json:
             raise RpcError("PENDING", "a transaction that is in a block", "one that waits for its block", hash=name)
         raise RpcError("NOT_FOUND", "the hash of a committed transaction", name)
     head_height = _need_head(view, head, found.place.height)
-    return transaction_document(view, node.domain, found, node.recent_blocks.read(view, head_height).block)
+    return transaction_document(view, node.domain, found, view.sealed_header(head_height))
 
 
 @method(

@@ -130,7 +130,7 @@ async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
     found = find_committed(node, view, transaction_hash)
     if found is None:
         raise _still_pending(name)
-    head = node.recent_blocks.read(view, view.height).block
+    head = view.sealed_header(view.height)
     return {
         "hash": name,
         "receipt": receipt_json(found.receipt, KINDS[found.raw[0]].name, found.place),

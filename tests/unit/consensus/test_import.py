@@ -242,7 +242,7 @@ def test_a_chain_exported_and_imported_gives_the_same_database(seed: int) -> Non
     assert copy.disk.contents() == source.disk.contents()
     assert copy.file.last is not None
     assert copy.file.last.height == copy.height
-    assert {chr(key[0]) for key in copy.disk.contents()} == set("MBREHXNSQPDLCGTUV")
+    assert {chr(key[0]) for key in copy.disk.contents()} == set("MBKREHXNSQPDLCGTUV")
 
 
 def test_every_cut_or_grown_encoding_of_a_block_is_malformed(pair: Pair) -> None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from crypto.merkle import EMPTY_ROOT
-from ledger.block import Block, MalformedBlock
+from ledger.block import Block, MalformedBlock, SealedHeader
 from tests.model.encoding import merkle_root
 
 from .test_header import HEADER
@@ -38,6 +38,9 @@ def test_layout_written_out() -> None:
 )
 def test_round_trip(block: Block) -> None:
     assert Block.decode(block.encode()) == block
+    sealed = block.sealed_header
+    assert SealedHeader.decode(sealed.encode()) == sealed
+    assert sealed.encode() + block.encode_transactions() == block.encode()
 
 
 def test_every_shorter_byte_string_is_refused() -> None:
@@ -89,3 +92,10 @@ def test_body_bytes_and_tx_root() -> None:
     assert FULL.tx_root() == merkle_root(RAWS)
     assert Block(HEADER, (), None).tx_root() == EMPTY_ROOT
     assert Block(HEADER, (), None).body_bytes() == 0
+
+
+def test_a_sealed_header_has_no_more_and_no_less() -> None:
+    data = FULL.sealed_header.encode()
+    for wrong in (data + b"\x00", data[:-1], data[:300], b""):
+        with pytest.raises(MalformedBlock):
+            SealedHeader.decode(wrong)

@@ -75,6 +75,7 @@ def test_blocks_receipts_and_transactions_are_found(busy: World) -> None:
     for block in busy.blocks():
         height = block.header.height
         assert view.block_bytes(height) == block.encode()
+        assert view.sealed_header(height) == block.sealed_header
         assert view.height_of(block.header.hash()) == height
         receipts = view.receipts(height)
         assert [receipt.transaction_hash for receipt in receipts] == hashes(busy.decode_all(block.transactions))
@@ -266,7 +267,7 @@ def test_a_chain_is_not_made_over_another() -> None:
     assert world.disk.contents() == before
 
 
-@pytest.mark.parametrize("version", [None, b"2", b"4", b""])
+@pytest.mark.parametrize("version", [None, b"3", b"5", b""])
 def test_what_is_no_chain_of_this_schema_is_refused(version: bytes | None) -> None:
     world = World()
     world.store.close()
@@ -284,8 +285,9 @@ def test_a_missing_entry_is_damage() -> None:
         schema.META_HEAD: lambda view: view.height,
         schema.META_SUPPLY: lambda view: view.tip(),
         schema.META_GENESIS: lambda view: view.genesis_bytes(),
-        schema.block_key(1): lambda view: view.block(1),
-        schema.block_key(3): lambda view: view.tip(),
+        schema.sealed_header_key(1): lambda view: view.block(1),
+        schema.transactions_key(1): lambda view: view.block(1),
+        schema.sealed_header_key(3): lambda view: view.tip(),
         schema.receipts_key(1): lambda view: view.receipts(1),
         schema.node_key(1, 0): lambda view: view.tip(),
     }

@@ -287,8 +287,9 @@ def documents_of(store: ChainStore, domain: Any) -> list[Json]:
     view = store.view()
     head = view.height
     heights = range(head + 1)
+    newest = view.sealed_header(head)
     return [
-        *(transaction_document(view, domain, committed(view, height), view.block(head)) for height in heights[1:]),
+        *(transaction_document(view, domain, committed(view, height), newest) for height in heights[1:]),
         *(header_document(view, domain, height, head) for height in heights),
         *(consistency_document(view, domain, height, head) for height in heights),
         *(state_document(view, domain, PastState(view, height), account_key(BOB)) for height in heights),
