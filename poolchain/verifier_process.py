@@ -16,23 +16,23 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from crypto.eip712 import Domain
+from crypto.hashing import keccak256
 from ledger.errors import Refusal
-from txtypes.table import decode
+from txtypes.table import kind_of, signers_of
 
 LENGTH_BYTES: Final = 4
 Verified = tuple[bytes, tuple[bytes, ...]]
-"""Transaction hash and signers; the fields are taken from the bytes again, which is less than sending them."""
+"""Transaction hash and signers; whoever asks takes the fields from the bytes, which is less than sending them."""
 Refused = tuple[str, str, str]
 """Reason, expected, given."""
 
 
 def verify(raw: bytes, domain: Domain) -> Verified | Refused:
-    """Return the hash of a raw transaction and who signed it, or why it is not one."""
+    """Return the hash of raw bytes and who signed them, or why nobody did; whether they are well formed is not seen."""
     try:
-        found = decode(raw, domain)
+        return keccak256(raw), signers_of(kind_of(raw), raw, domain)
     except Refusal as refusal:
         return refusal.reason, refusal.expected, refusal.given
-    return found.hash, found.signers
 
 
 def packed(message: Any) -> bytes:

@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, cast
 from crypto.eip712 import Domain
 from ledger.errors import Refusal
 from ledger.transaction import AnyTransaction, Transaction
-from txtypes.table import KINDS
+from txtypes.table import kind_of
 
 from .verifier_process import LENGTH_BYTES, Refused, Verified, packed, verify
 
@@ -229,10 +229,12 @@ def _decoded(raws: Sequence[bytes], found: Sequence[Verified | Refused]) -> list
 
 
 def _one_decoded(raw: bytes, found: Verified | Refused) -> Decoded:
-    if len(found) == 3:
-        return Refusal(*found)
-    kind = KINDS[raw[0]]
-    return Transaction(kind, raw, found[0], kind.decode(raw), found[1])
+    try:
+        kind = kind_of(raw)
+        fields = kind.decode(raw)
+    except Refusal as refusal:
+        return refusal
+    return Refusal(*found) if len(found) == 3 else Transaction(kind, raw, found[0], fields, found[1])
 
 
 def _resolve_group(singles: _Singles, group: asyncio.Future[list[Decoded]]) -> None:

@@ -33,14 +33,23 @@ def decode(raw: bytes, domain: Domain) -> AnyTransaction:
     Raises Refusal: MALFORMED for bytes that are not the one encoding of a transaction, BAD_SIGNATURE for a signature
     that is not canonical or gives no key.
     """
+    kind = kind_of(raw)
+    fields = kind.decode(raw)
+    return Transaction(kind, raw, keccak256(raw), fields, signers_of(kind, raw, domain))
+
+
+def kind_of(raw: bytes) -> AnyKind:
+    """Return the type of these bytes; raises Refusal MALFORMED."""
     kind = KINDS.get(raw[0]) if raw else None
     if kind is None:
         codes = ", ".join(f"0x{code:02x}" for code in KINDS)
         raise Refusal("MALFORMED", f"a type byte of {codes}", f"0x{raw[:1].hex()}")
-    fields = kind.decode(raw)
-    digests = kind.digests(raw, domain)
+    return kind
+
+
+def signers_of(kind: AnyKind, raw: bytes, domain: Domain) -> tuple[bytes, ...]:
+    """Return who signed bytes of this type, whether or not they are well formed; raises Refusal BAD_SIGNATURE."""
     try:
-        signers = tuple(map(recover, digests, kind.signatures(raw)))
+        return tuple(map(recover, kind.digests(raw, domain), kind.signatures(raw)))
     except InvalidSignature as error:
         raise Refusal("BAD_SIGNATURE", "canonical, recoverable signatures", error) from error
-    return Transaction(kind, raw, keccak256(raw), fields, signers)
