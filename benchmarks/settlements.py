@@ -33,12 +33,8 @@ GOALS: Final = (
 
 
 def part(scale: Scale) -> Iterator[Sample]:
-    """Measure settlements of few pools with many payees in calls of 1,000, with what memory and disk they take.
-
-    Every payee settles twice, the first time with new records. A load of half the length, about two seconds, is a tenth
-    slower: behind its last answer the last block is executed beside an idle core.
-    """
-    market = Market(2 * _full(scale), 1_000, 2)
+    """Measure settlements of few pools with many payees in calls of 1,000, with what memory and disk they take."""
+    market = Market(20 * _full(scale), 100)
     run, disk = _measure(scale.folder, market, MANY)
     yield from run.samples(BY_MANY)
     yield from run.memory_samples(_UNDER_LOAD)
@@ -47,7 +43,6 @@ def part(scale: Scale) -> Iterator[Sample]:
 
 def part_kinds(scale: Scale) -> Iterator[Sample]:
     """Measure the same for other kinds of markets."""
-    yield from _rates(scale, f"{BY_MANY}, new payees only", Market(20 * _full(scale), 100), MANY)
     yield from _rates(scale, f"{BY_MANY}, a pool for each", Market(500 * _full(scale), 1), MANY)
     yield from _rates(scale, f"{BY_MANY}, ten of each target", Market(4 * _full(scale), 12, 10), MANY)
 
