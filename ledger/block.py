@@ -1,4 +1,4 @@
-"""Blocks as they are stored, exported and sent: header, seal and raw transactions."""
+"""Blocks as they are exported, recorded and sent: header, seal and raw transactions; stored in two parts."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from consensus.authority import Authority, Begun
 from consensus.mempool import Mempool
@@ -58,6 +58,7 @@ class BlockMaker:
         self._arrived = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._begun: set[asyncio.Task[int]] = set()
 
     async def run(self) -> None:
         """Make blocks until `stop`; returns at once after a failure."""
@@ -108,10 +109,20 @@ class BlockMaker:
     async def mine(self, count: int) -> None:
         """Make `count` blocks: what is pending goes into the first of them, runs of empty ones share a commit."""
         while count > 0:
-            if len(self._mempool):
-                count -= await self._produce()
-            else:
-                count -= await self._produce_empty(count)
+            making = self._produce() if len(self._mempool) else self._produce_empty(count)
+            count -= await self._to_the_end(making)
+
+    async def _to_the_end(self, making: Coroutine[Any, Any, int]) -> int:
+        """Make blocks, also when whoever asked goes away: what is begun is executed, written and followed."""
+        task = asyncio.create_task(making)
+        self._begun.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[int]) -> None:
+        self._begun.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked is told, if still there; the failure is kept in any case
 
     async def write(self, work: Callable[..., T], *arguments: object) -> T:
         """Run work that writes on the writer thread; raises StorageFailed when the disk failed, now or before."""

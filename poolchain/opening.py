@@ -13,7 +13,7 @@ from crypto.eip712 import Domain
 from crypto.signature import SigningKey
 from ledger.genesis import Genesis, parse_genesis
 from storage import leveldb, signing_record
-from storage.chain_store import ChainStore
+from storage.chain_store import ChainStore, expect_schema
 from storage.chain_view import ChainView
 from storage.kv import ReadView, StorageDamaged, StorageRefused
 from storage.signing_record import SigningRecord
@@ -93,8 +93,10 @@ def _accept(reader: ReadView, record: SigningRecord) -> None:
     """Judge a database that LevelDB can only open by dropping what it cannot read of its log.
 
     Raises StorageDamaged unless it is a whole chain with everything that was acknowledged: all that the record does
-    not hold. The recorded group itself may be missing, whole; recovery finishes it.
+    not hold. The recorded group itself may be missing, whole; recovery finishes it. Raises StorageRefused for a chain
+    of another schema.
     """
+    expect_schema(reader)
     view = ChainView(reader)
     recorded = recorded_blocks(record)
     if recorded and view.height < recorded[0].header.height - 1:

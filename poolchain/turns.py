@@ -42,7 +42,9 @@ class Turns:
 
     async def turn(self) -> None:
         """Return when no block is being executed."""
-        await self._not_executing.wait()
+        # Another block may have begun between the end of one and the moment in which whoever waited for it goes on.
+        while not self._not_executing.is_set():
+            await self._not_executing.wait()
 
     @asynccontextmanager
     async def executing(self) -> AsyncIterator[None]:

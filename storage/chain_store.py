@@ -19,7 +19,7 @@ from ledger.tree_build import build_pages
 
 from . import schema
 from .chain_view import ChainView
-from .kv import KeyValue, StorageDamaged, StorageRefused
+from .kv import KeyValue, ReadView, StorageDamaged, StorageRefused
 from .past_state import STATES_KEPT
 from .undo import Entry, entries_to_forget, undo_entries, undo_list_key
 
@@ -36,8 +36,7 @@ class ChainStore:
 
         At most `tails_bytes` are used to remember the tails of pages.
         """
-        if (found := kv.get(schema.META_SCHEMA)) != schema.SCHEMA_VERSION:
-            raise StorageRefused(f"expected a chain of schema {schema.SCHEMA_VERSION!r}, found {found!r}")
+        expect_schema(kv)
         self._kv = kv
         self._view = ChainView(kv.snapshot())
         self._tails = Recent(tails_bytes)
@@ -155,6 +154,12 @@ class ChainStore:
 def _place_in(executed: ExecutedBlock, cptx_hash: bytes) -> bytes:
     """Return a new pool's place in the order (createdAt, index): that of its CreatePool."""
     return schema.order(executed.tip.header.height, executed.transaction_hashes.index(cptx_hash))
+
+
+def expect_schema(reader: ReadView) -> None:
+    """Raise StorageRefused unless what is stored is a chain as this version writes it."""
+    if (found := reader.get(schema.META_SCHEMA)) != schema.SCHEMA_VERSION:
+        raise StorageRefused(f"expected a chain of schema {schema.SCHEMA_VERSION!r}, found {found!r}")
 
 
 def create_chain(kv: KeyValue, genesis: Genesis) -> ChainStore:

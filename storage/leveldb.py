@@ -36,7 +36,7 @@ Accept = Callable[[ReadView], None]
 
 _MIB: Final = 1 << 20
 _BATCH_KEPT_BYTES: Final = 16 * _MIB
-"""What a batch of 10,000 settlements takes; memory that a larger one took is given back."""
+"""What a batch of 10,000 settlements takes, with what it grew by at most twice that; a larger one is given back."""
 _TABLES: Final = frozenset({".ldb", ".sst"})
 _NOT_DATA: Final = frozenset({"LOCK", "LOG", "LOG.old"})
 
@@ -141,16 +141,18 @@ class LevelDb:
             batch = self._batch or handle.database.write_batch(sync=True)
             # Kept when all has gone well: nothing of a batch that was not written may come into the next.
             self._batch = None
-            for key, value in puts_and_deletes:
-                if value is None:
-                    batch.delete(key)
-                else:
-                    batch.put(key, value)
-            self._failed = _write(batch, handle.directory)
-            if batch.approximate_size() <= _BATCH_KEPT_BYTES:
-                batch.clear()
-                self._batch = batch
-            del batch, handle
+            try:
+                for key, value in puts_and_deletes:
+                    if value is None:
+                        batch.delete(key)
+                    else:
+                        batch.put(key, value)
+                self._failed = _write(batch, handle.directory)
+                if batch.approximate_size() <= _BATCH_KEPT_BYTES:
+                    batch.clear()
+                    self._batch = batch
+            finally:
+                del batch, handle  # a kept traceback must not keep the database open
         self.require_alive()
 
     def require_alive(self) -> None:
@@ -166,7 +168,8 @@ class LevelDb:
         """See ReadView. Waits for a write that is going on; snapshots stay readable."""
         with self._writing:
             self._get = self._cursor = _closed
-            self._handle = self._batch = None
+            self._batch = None  # first: it holds the database, which must be closed before the directory is released
+            self._handle = None
 
 
 def create(path: Path, settings: Settings = DEFAULT_SETTINGS) -> LevelDb:

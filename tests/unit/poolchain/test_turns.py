@@ -82,3 +82,17 @@ def test_a_block_that_fails_gives_the_turn_back() -> None:
         await order.turn()
 
     runs(story)
+
+
+def test_who_waited_for_one_block_waits_for_the_next_that_begins_at_once() -> None:
+    async def story() -> None:
+        order = Turns()
+        with order.closed():
+            waiting = asyncio.create_task(order.turn())
+            await asyncio.sleep(0)
+        async with order.executing():
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        await waiting
+
+    runs(story)

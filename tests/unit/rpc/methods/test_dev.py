@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 
 import pytest
@@ -16,6 +17,25 @@ def test_mine_makes_one_block_or_as_many_as_are_asked_for(bench: NodeBench) -> N
     assert bench.call("chain_getHeader", "0x1")["header"]["txCount"] == "0x1"
     assert bench.call("dev_mine", count="0x10") == "0x11"
     assert bench.call("chain_status")["head"]["height"] == "0x11"
+
+
+@pytest.mark.parametrize("rounds", range(1, 6))
+def test_a_block_is_made_to_its_end_when_whoever_asked_goes_away(bench: NodeBench, rounds: int) -> None:
+    async def story() -> None:
+        node = bench.node
+        hashes = [await node.faucet(BOB, 5) for _ in range(3)]
+        asking = asyncio.create_task(node.mine(1))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking, *node.maker._begun])
+        assert node.view().height == 1
+        assert node.pending_count() == 0
+        assert all(node.view().location(found) is not None and node.pending(found) is None for found in hashes)
+        await node.faucet(BOB, 5)
+        assert await node.mine(1) == 2
+
+    bench.runner.run(story())
 
 
 @pytest.mark.parametrize("count", ["0x0", "0xf4241", 1, "1", None])

@@ -1,0 +1,85 @@
+"""What is let go of when a store is closed, and in which order."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from storage import leveldb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from storage.directory import DirectoryLock
+
+
+class Batch:
+    """Holds its database, as plyvel's does."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def put(self, key: bytes, value: bytes) -> None: ...
+
+    def write(self) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def approximate_size(self) -> int:
+        return 14
+
+
+class Database:
+    """Tells when it goes."""
+
+    def __init__(self, ended: list[str]) -> None:
+        self.ended = ended
+
+    def get(self) -> None: ...
+
+    def raw_iterator(self) -> None: ...
+
+    def write_batch(self, **_: bool) -> Batch:
+        return Batch(self)
+
+    def __del__(self) -> None:
+        self.ended.append("database")
+
+
+class Directory:
+    """Tells when it is released."""
+
+    def __init__(self, ended: list[str]) -> None:
+        self.ended = ended
+
+    def sync_if_changed(self) -> None: ...
+
+    def __del__(self) -> None:
+        self.ended.append("directory")
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_the_database_is_closed_before_its_directory_is_released(writes: int) -> None:
+    ended: list[str] = []
+    store = leveldb.LevelDb(leveldb._Handle(cast("DirectoryLock", Directory(ended)), Database(ended)))
+    for _ in range(writes):
+        store.write([(b"a", b"1")])
+    store.close()
+    assert ended == ["database", "directory"]
+
+
+def test_a_write_that_failed_does_not_keep_the_database_open(tmp_path: Path) -> None:
+    def torn() -> Iterator[tuple[bytes, bytes | None]]:
+        yield b"a", b"1"
+        raise ValueError("torn")
+
+    store = leveldb.create(tmp_path / "db")
+    with pytest.raises(ValueError, match="torn") as kept:
+        store.write(torn())
+    store.close()
+    with closing(leveldb.open_existing(tmp_path / "db").store) as again:
+        assert again.get(b"a") is None
+    del kept
