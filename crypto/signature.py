@@ -24,12 +24,11 @@ _HALF_ORDER_BYTES: Final = ((CURVE_ORDER - 1) // 2).to_bytes(32, "big")
 _ZERO: Final = bytes(32)
 _FIRST_V: Final = 27
 _PUBLIC_KEY_BYTES: Final = 65
-
-
-_CONTEXT: Any = GLOBAL_CONTEXT.ctx
-_parse: Any = lib.secp256k1_ecdsa_recoverable_signature_parse_compact
-_recover: Any = lib.secp256k1_ecdsa_recover
-_serialize: Any = lib.secp256k1_ec_pubkey_serialize
+_CONTEXT: Final[Any] = GLOBAL_CONTEXT.ctx
+_UNCOMPRESSED: Final[Any] = lib.SECP256K1_EC_UNCOMPRESSED
+_parse: Final[Any] = lib.secp256k1_ecdsa_recoverable_signature_parse_compact
+_recover: Final[Any] = lib.secp256k1_ecdsa_recover
+_serialize: Final[Any] = lib.secp256k1_ec_pubkey_serialize
 
 
 class InvalidSignature(ValueError):
@@ -61,8 +60,8 @@ class _Buffers:
         self.view: Any = ffi.buffer(self.serialized)
 
 
-_buffers: list[_Buffers] = []
-"""Those that no thread is using. coincurve's objects make all of them anew for every call, which takes 5 us."""
+_free_buffers: Final[list[_Buffers]] = []
+"""Those that no thread is using. coincurve's objects make theirs anew for every call, which takes 3 us and more."""
 
 
 def recover(digest: bytes, signature: bytes) -> bytes:
@@ -71,17 +70,17 @@ def recover(digest: bytes, signature: bytes) -> bytes:
     if len(digest) != HASH_BYTES:
         raise ValueError(f"expected a digest of {HASH_BYTES} bytes, given {len(digest)}")
     try:
-        buffers = _buffers.pop()
+        buffers = _free_buffers.pop()
     except IndexError:
         buffers = _Buffers()
-    _parse(_CONTEXT, buffers.signature, signature, signature[64] - _FIRST_V)
-    if not _recover(_CONTEXT, buffers.public_key, buffers.signature, digest):
-        _buffers.append(buffers)
-        raise InvalidSignature("no public key can be recovered")
-    _serialize(_CONTEXT, buffers.serialized, buffers.length, buffers.public_key, lib.SECP256K1_EC_UNCOMPRESSED)
-    address = address_of_public_key(buffers.view[1:])
-    _buffers.append(buffers)
-    return address
+    try:
+        _parse(_CONTEXT, buffers.signature, signature, signature[64] - _FIRST_V)
+        if not _recover(_CONTEXT, buffers.public_key, buffers.signature, digest):
+            raise InvalidSignature("no public key can be recovered")
+        _serialize(_CONTEXT, buffers.serialized, buffers.length, buffers.public_key, _UNCOMPRESSED)
+        return address_of_public_key(buffers.view[1:])
+    finally:
+        _free_buffers.append(buffers)
 
 
 class SigningKey:

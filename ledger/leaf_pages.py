@@ -30,7 +30,8 @@ MAX_LEAVES: Final = 32
 
 _FEW_CHANGES: Final = 8
 """So many are put in one by one, in less time than the page is taken apart."""
-_PLAIN, _PACKED = 1, 2
+_PLAIN: Final = 1
+_PACKED: Final = 2
 _GROUPS: Final = 8
 _CELLS_BYTES: Final = (2 * _GROUPS - 2) * CELL
 _PACKED_HEAD: Final = 1 + _CELLS_BYTES
