@@ -26,6 +26,7 @@ from peers.pools_of_viewer import RESERVED_CHUNKS
 from peers.price_list import CacherSettings
 from peers.purse import Purse
 from poolchain import event_loop
+from poolchain.payment_signers import PaymentSigners
 from tests.functional.cacher_process import CacherProcess
 from tests.functional.node_process import NodeProcess
 
@@ -125,7 +126,9 @@ async def _sell_all(found: Market, folder: Path) -> float:
         for index in range(found.manifest.chunk_count):
             store.put(index, content[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES])
     settings = CacherSettings(PRICE, quiet_seconds=1000)
-    async with Cacher.open(settings, found.node.url, trust_of(found.node), key=_SELLER, folder=folder) as cacher:
+    async with Cacher.open(
+        settings, found.node.url, trust_of(found.node), key=_SELLER, folder=folder, signers_of=PaymentSigners
+    ) as cacher:
         for body in found.handshakes():
             await cacher.desk.handshake(body)
 

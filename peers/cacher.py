@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from crypto.address import checksum_address
+from crypto.eip712 import Domain
 from crypto.signature import SigningKey
 from light.verify import Trust
 
@@ -24,6 +25,7 @@ from .price_list import CacherSettings, PriceList
 from .refused import Json
 from .settler import Settler
 from .shelf import Shelf
+from .signers import Signers, SignersInPlace
 from .transfer import NoAnswer, open_session
 
 
@@ -38,6 +40,7 @@ class Cacher:
         shelf: Shelf,
         *,
         key: SigningKey,
+        signers: Signers,
         on_change: Callable[[], None],
     ) -> None:
         """Put the parts together; the link is connected. Begins with the books that are on disk."""
@@ -63,7 +66,7 @@ class Cacher:
             shelf,
             prices=prices,
             settler=self.settler,
-            target=key.address,
+            signers=signers,
             on_change=on_change,
         )
 
@@ -77,11 +80,13 @@ class Cacher:
         *,
         key: SigningKey,
         folder: Path,
+        signers_of: Callable[[Domain], Signers] = SignersInPlace,
         on_change: Callable[[], None] = lambda: None,
         on_away: Callable[[str], None] = lambda _: None,
     ) -> AsyncIterator[Cacher]:
         """Open the store in `folder` and sell inside; at the end settle what is worth its fee.
 
+        `signers_of` may hand in what finds signers faster than one after the other, for the chain that it is told.
         Waits for the node, and tells `on_away` why. Raises StorageError, NotTrusted, ProofRefused, BadManifest and
         NoAnswer (nothing to sell); an exception group with StoreFailed or NotTrusted when it cannot go on.
         """
@@ -95,8 +100,9 @@ class Cacher:
             session = await stack.enter_async_context(open_session())
             shelf = Shelf(folder / "chunks", session, settings.origin_url, link.domain)
             stack.callback(shelf.close)
-            cacher = cls(settings, link, store, shelf, key=key, on_change=on_change)
-            stack.callback(cacher.desk.close)
+            signers = signers_of(link.domain)
+            stack.push_async_callback(signers.close)
+            cacher = cls(settings, link, store, shelf, key=key, signers=signers, on_change=on_change)
             await cacher._begin()
             async with cacher._selling():
                 yield cacher

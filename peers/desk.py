@@ -45,7 +45,7 @@ class Desk:
         *,
         prices: PriceList,
         settler: Settler,
-        target: bytes,
+        signers: Signers,
         on_change: Callable[[], None],
     ) -> None:
         """Take what it works with; `on_change` is called when there is something to show."""
@@ -60,14 +60,10 @@ class Desk:
         self._store = store
         self._prices = prices
         self._settler = settler
-        self._target = target
+        self._target = store.target
         self._on_change = on_change
-        self._signers = Signers(link.domain)
+        self._signers = signers
         self._proving = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
-
-    def close(self) -> None:
-        """End the thread that looks at signatures."""
-        self._signers.close()
 
     def offer(self, resource_id: bytes) -> Json:
         """Return {target, pricePerChunk, firstAmount} of a resource; raises Refused."""
@@ -160,7 +156,7 @@ class Desk:
         if payment == book.best:
             return book.pool.creator
         try:
-            return await self._signers.signer(payment, self._store.waiting)
+            return await self._signers.signer(payment)
         except BadPayment as error:
             raise Refused("BAD_PAYMENT", "a signature of the pool's creator", error) from error
 

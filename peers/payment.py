@@ -79,7 +79,12 @@ class Payment(NamedTuple):
 
     def signer(self, domain: Domain) -> bytes:
         """Return the address that signed; raises BadPayment."""
-        try:
-            return recover(self.promise.digest(domain), self.signature)
-        except InvalidSignature as error:
-            raise BadPayment(str(error)) from error
+        return signer_of(self.encode(), domain)
+
+
+def signer_of(payment: bytes, domain: Domain) -> bytes:
+    """Return the address that signed the 193 bytes of a payment; raises BadPayment. The words are not looked at."""
+    try:
+        return recover(domain.digest(struct_hash(_TYPE_HASH, payment[:WORDS_BYTES])), payment[WORDS_BYTES:])
+    except InvalidSignature as error:
+        raise BadPayment(str(error)) from error

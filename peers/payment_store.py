@@ -84,7 +84,8 @@ class PaymentStore:
         self.failure: str | None = None
         """Why nothing can be written any more."""
         self.failed = asyncio.Event()
-        self._target = target
+        self.target = target
+        """Whose books they are."""
         self._store = store
         self._writer = Worker("payments")
         self._next = _Batch()
@@ -104,15 +105,10 @@ class PaymentStore:
             store.close()
             raise
 
-    @property
-    def waiting(self) -> int:
-        """How many writes are not on the disk yet."""
-        return len(self._next.waiters) + (len(self._writing.waiters) if self._writing else 0)
-
     def load(self) -> Iterator[Book]:
         """Yield every book as it was last saved; raises StorageError."""
         for key, value in self._store.iterate(_BOOK, _CHUNK):
-            yield decode_book(key[1:], self._target, value)
+            yield decode_book(key[1:], self.target, value)
 
     async def save(self, book: Book, paid_chunk: int | None = None) -> None:
         """Write a book, and the chunk that was paid for; it is synced when this returns. Raises StoreFailed."""

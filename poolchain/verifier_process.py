@@ -1,8 +1,8 @@
-"""The program of one verifier: reads groups of raw transactions, answers what was found, ends with its socket.
+"""The program of one verifier: reads groups of signed bytes, answers who signed them, ends with its socket.
 
 Messages, in both directions, are a length (4 bytes) and what Python's `marshal` makes of a value, since both ends are
-this program's own processes: first the chain id and the genesis hash, then lists of raw transactions. Each list is
-answered with the list of what `verify` returns.
+this program's own processes: first a function by its module and name, the chain id and the genesis hash, then lists of
+bytes. Each list is answered with the list of what the function returns.
 """
 
 from __future__ import annotations
@@ -12,27 +12,16 @@ import marshal
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, BinaryIO, Final
 
 from crypto.eip712 import Domain
-from crypto.hashing import keccak256
-from ledger.errors import Refusal
-from txtypes.table import kind_of, signers_of
 
 LENGTH_BYTES: Final = 4
-Verified = tuple[bytes, tuple[bytes, ...]]
-"""Transaction hash and signers; whoever asks takes the fields from the bytes, which is less than sending them."""
-Refused = tuple[str, str, str]
-"""Reason, expected, given."""
-
-
-def verify(raw: bytes, domain: Domain) -> Verified | Refused:
-    """Return the hash of raw bytes and who signed them, or why nobody did; whether they are well formed is not seen."""
-    try:
-        return keccak256(raw), signers_of(kind_of(raw), raw, domain)
-    except Refusal as refusal:
-        return refusal.reason, refusal.expected, refusal.given
+Answer = Callable[[bytes, Domain], Any]
+"""A function of a module: what is asked of each item on a chain; its value is one that `marshal` knows."""
 
 
 def packed(message: Any) -> bytes:
@@ -45,12 +34,14 @@ def main() -> None:
     """Serve the socket whose descriptor is the one argument, until its other end is closed."""
     # Ctrl-C goes to all processes of a terminal; the node decides when its verifiers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()
     line = socket.socket(fileno=int(sys.argv[1]))
     with line, line.makefile("rb") as requests, suppress(EOFError, ConnectionError):
-        domain = Domain.of(*_read(requests))
+        module, name, chain_id, genesis_hash = _read(requests)
+        answer: Answer = getattr(import_module(module), name)
+        domain = Domain.of(chain_id, genesis_hash)
+        gc.freeze()
         while True:
-            line.sendall(packed([verify(raw, domain) for raw in _read(requests)]))
+            line.sendall(packed([answer(item, domain) for item in _read(requests)]))
 
 
 def _read(requests: BinaryIO) -> Any:

@@ -30,6 +30,7 @@ from poolchain.console import examples, is_json, json_option, note
 from poolchain.failure import Failure, Unavailable
 from poolchain.home import home
 from poolchain.http_server import CannotListen, HttpLimits, serve
+from poolchain.payment_signers import PaymentSigners
 from poolchain.risk_view import banner, risk
 from storage.kv import StorageError
 
@@ -136,6 +137,7 @@ class _Seller:
             self._trust,
             key=self._key,
             folder=self._folder,
+            signers_of=PaymentSigners,
             on_change=self._changed.set,
             on_away=self._wait_for_node,
         ) as cacher:

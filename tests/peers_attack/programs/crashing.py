@@ -127,7 +127,7 @@ def _wrap_cacher() -> None:
     def wrapped(store: PaymentStore, entries: list[tuple[bytes, bytes | None]]) -> None:
         payments = []
         for key, value in entries:
-            if key[:1] == b"b" and value is not None and (best := decode_book(key[1:], store._target, value).best):
+            if key[:1] == b"b" and value is not None and (best := decode_book(key[1:], store.target, value).best):
                 payments.append(f"paid {key[1:].hex()} {best.promise.amount}")
         if payments:
             _reach("payment before")

@@ -21,6 +21,7 @@ from peers.payment_store import PaymentStore
 from peers.price_list import CacherSettings
 from peers.refused import STATUS, Refused
 from peers.shelf import Shelf
+from peers.signers import SignersInPlace
 from peers.transfer import open_session
 from storage.memory import Faults, MemoryKeyValue
 from tests.model.small_chain import ALICE_KEY, BOB, BOB_KEY
@@ -93,9 +94,9 @@ class SellingWorld:
                 self.store,
                 shelf,
                 key=SigningKey(BOB_KEY),
+                signers=SignersInPlace(self.link.domain),
                 on_change=self._note_change,
             )
-            stack.callback(self.cacher.desk.close)
             await self.cacher._begin()
             async with self.cacher._selling():
                 yield self.cacher

@@ -12,7 +12,8 @@ import pytest
 
 from ledger.errors import Refusal
 from ledger.transaction import AnyTransaction
-from poolchain.verifiers import GROUP_MAX, Decoded, Verifiers
+from poolchain.verifier_pool import GROUP_MAX
+from poolchain.verifiers import Decoded, Verifiers
 from tests.model import signing
 from tests.model.small_chain import ALICE_KEY, BOB, BOB_KEY, RESOURCE
 from tests.workbench import Workbench
@@ -56,10 +57,6 @@ def shown(found: Decoded) -> tuple[object, ...]:
     return (found.reason, found.expected, found.given) if isinstance(found, Refusal) else members(found)
 
 
-def pids(verifiers: Verifiers) -> list[int]:
-    return [verifier.pid for verifier in verifiers._verifiers]
-
-
 def test_answers_are_those_of_decode_in_order() -> None:
     found = with_verifiers(lambda verifiers: verifiers.decode_many(MIXED))
     assert list(map(shown, found)) == list(map(expected, MIXED))
@@ -69,8 +66,7 @@ def test_few_are_checked_without_a_process() -> None:
     async def story(verifiers: Verifiers) -> None:
         assert list(map(shown, await verifiers.decode_many(MIXED[:2]))) == list(map(expected, MIXED[:2]))
         assert members(await verifiers.decode(GOOD[0])) == expected(GOOD[0])
-        assert pids(verifiers) == []
-        assert verifiers._starting is None
+        assert verifiers.pids == []
 
     with_verifiers(story)
 
@@ -80,7 +76,7 @@ def test_those_that_come_one_by_one_at_the_same_moment_are_checked_together() ->
         found = await asyncio.gather(*map(verifiers.decode, MIXED), return_exceptions=True)
         assert [shown(item) for item in found if not isinstance(item, BaseException)] == list(map(expected, GOOD))
         assert [shown(item) for item in found if isinstance(item, Refusal)] == list(map(expected, BAD * 20))
-        assert len(pids(verifiers)) == 2
+        assert len(verifiers.pids) == 2
 
     with_verifiers(story)
 
@@ -100,11 +96,11 @@ def test_what_a_killed_process_had_is_checked_all_the_same(survivors: int) -> No
         await verifiers.decode_many(MIXED[:GROUP_MAX])
         waiting = [asyncio.create_task(verifiers.decode_many(MIXED)) for _ in range(8)]
         await asyncio.sleep(0)
-        for pid in pids(verifiers)[survivors:]:
+        for pid in verifiers.pids[survivors:]:
             os.kill(pid, signal.SIGKILL)
         for found in await asyncio.gather(*waiting):
             assert list(map(shown, found)) == list(map(expected, MIXED))
-        assert len(pids(verifiers)) == survivors
+        assert len(verifiers.pids) == survivors
         assert list(map(shown, await verifiers.decode_many(MIXED))) == list(map(expected, MIXED))
 
     with_verifiers(story)
@@ -113,7 +109,7 @@ def test_what_a_killed_process_had_is_checked_all_the_same(survivors: int) -> No
 def test_processes_end_with_the_verifiers_and_what_waits_is_still_answered() -> None:
     async def story(verifiers: Verifiers) -> list[int]:
         await verifiers.decode_many(MIXED)
-        started = pids(verifiers)
+        started = verifiers.pids
         waiting = asyncio.create_task(verifiers.decode_many(MIXED))
         await asyncio.sleep(0)
         await verifiers.close()

@@ -1,0 +1,248 @@
+"""Processes that recover signers, so that all cores work on what costs most.
+
+The two signatures of a settlement take as long as everything else about it. Threads would wait for the interpreter's
+lock after every one of them; a process is handed a group at a time. The processes are started when the first large
+group comes: who is asked little has none. Where one dies, its groups are checked here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import marshal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+
+from crypto.eip712 import Domain
+
+from .verifier_process import LENGTH_BYTES, Answer, packed
+
+GROUP_MAX: Final = 64
+"""Items in one message: some milliseconds of work."""
+IN_PLACE_MAX: Final = 2
+"""So few are checked on the event loop's thread: a round trip would take longer."""
+_GROUPS_UNDER_WAY: Final = 3
+"""With one verifier at a time: it goes on while the event loop is busy."""
+_STOP_SECONDS: Final = 5.0
+_HOME: Final = Path(__file__).resolve().parents[1]
+"""Where the rooms are; a verifier finds them from there."""
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class _Group(NamedTuple):
+    items: Sequence[bytes]
+    future: asyncio.Future[list[Any]]
+
+
+class VerifierPool(Generic[T]):
+    """Has one thing found out about many items, for one chain. Used on the event loop's thread."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        domain: Domain,
+        understand: Callable[[bytes, Any], T],
+        *,
+        processes_max: int,
+        in_place_max: int = IN_PLACE_MAX,
+    ) -> None:
+        """Begin without processes. `understand` makes what is returned of an item and what `answer` says of it."""
+        self._answer = answer
+        self._domain = domain
+        self._understand = understand
+        self._processes_max = processes_max
+        self._in_place_max = in_place_max
+        self._verifiers: list[_Verifier] = []
+        self._ended: list[_Verifier] = []
+        self._waiting: deque[_Group] = deque()
+        self._singles: list[tuple[bytes, asyncio.Future[T]]] = []
+        self._starting: asyncio.Task[None] | None = None
+        self._may_start = True
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that there are."""
+        return [verifier.pid for verifier in self._verifiers]
+
+    async def one(self, item: bytes) -> T:
+        """Return the answer for an item; those that come at the same moment are one group."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._singles.append((item, future))
+        if len(self._singles) == 1:
+            loop.call_soon(self._flush)
+        return await future
+
+    async def many(self, items: Sequence[bytes]) -> list[T]:
+        """Return the answers in order."""
+        if len(items) <= self._in_place_max:
+            return self._in_place(items)
+        groups = [self._enqueue(items[at : at + GROUP_MAX]) for at in range(0, len(items), GROUP_MAX)]
+        return [found for group in await asyncio.gather(*groups) for found in group]
+
+    async def close(self) -> None:
+        """End the processes; what still waits is checked here."""
+        self._may_start = False
+        if self._starting is not None:
+            await self._starting
+        ending = [*self._verifiers, *self._ended]
+        for verifier in ending:
+            verifier.end()
+        await asyncio.gather(*(asyncio.to_thread(verifier.wait) for verifier in ending))
+
+    def _flush(self) -> None:
+        """Check what has come one by one since the last round of the loop."""
+        singles, self._singles = self._singles, []
+        for at in range(0, len(singles), GROUP_MAX):
+            part = singles[at : at + GROUP_MAX]
+            items = [item for item, _ in part]
+            if len(items) <= self._in_place_max:
+                _resolve(part, self._in_place(items))
+            else:
+                self._enqueue(items).add_done_callback(partial(_resolve_group, part))
+
+    def _enqueue(self, items: Sequence[bytes]) -> asyncio.Future[list[T]]:
+        future: asyncio.Future[list[T]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Group(items, future))
+        self._hand_out()
+        return future
+
+    def _hand_out(self) -> None:
+        """Give waiting groups to those who have least to do; do without verifiers that cannot be had."""
+        if not self._verifiers and self._starting is None:
+            if self._may_start:
+                self._may_start = False
+                self._starting = asyncio.create_task(self._start())
+            else:
+                while self._waiting:
+                    self._check_in_place(self._waiting.popleft())
+        while self._waiting and self._verifiers:
+            verifier = min(self._verifiers, key=lambda one: len(one.under_way))
+            if len(verifier.under_way) >= _GROUPS_UNDER_WAY:
+                break
+            verifier.take(self._waiting.popleft())
+
+    async def _start(self) -> None:
+        try:
+            for _ in range(self._processes_max):
+                self._verifiers.append(await self._started())
+        except OSError as error:
+            _log.warning("signatures are checked by %d processes: %s", len(self._verifiers), error)
+        self._starting = None
+        self._hand_out()
+
+    async def _started(self) -> _Verifier:
+        """Start a verifier; raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.to_thread(
+                subprocess.Popen,
+                [sys.executable, "-m", "poolchain.verifier_process", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                cwd=_HOME,
+                stdin=subprocess.DEVNULL,
+            )
+        loop = asyncio.get_running_loop()
+        _, verifier = await loop.create_connection(lambda: _Verifier(process, self._answered, self._lost), sock=ours)
+        answer, domain = self._answer, self._domain
+        verifier.send((answer.__module__, answer.__name__, domain.chain_id, domain.genesis_hash))
+        return verifier
+
+    def _answered(self, group: _Group, found: Sequence[Any]) -> None:
+        """Hand an answer on, and the verifier its next group."""
+        if not group.future.done():
+            group.future.set_result(list(map(self._understand, group.items, found)))
+        self._hand_out()
+
+    def _lost(self, verifier: _Verifier) -> None:
+        """Go on without a verifier that has ended."""
+        self._verifiers.remove(verifier)
+        self._ended.append(verifier)
+        if verifier.under_way:
+            _log.warning("a verifier has ended in the middle of its work: pid=%d", verifier.pid)
+        for group in verifier.under_way:
+            self._check_in_place(group)
+        self._hand_out()
+
+    def _check_in_place(self, group: _Group) -> None:
+        if not group.future.done():
+            group.future.set_result(self._in_place(group.items))
+
+    def _in_place(self, items: Sequence[bytes]) -> list[T]:
+        return [self._understand(item, self._answer(item, self._domain)) for item in items]
+
+
+class _Verifier(asyncio.Protocol):
+    """One process, and the groups that it has."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        answered: Callable[[_Group, Sequence[Any]], None],
+        lost: Callable[[_Verifier], None],
+    ) -> None:
+        self.under_way: deque[_Group] = deque()
+        self._process = process
+        self._answered = answered
+        self._lost = lost
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def take(self, group: _Group) -> None:
+        """Have a group checked."""
+        self.under_way.append(group)
+        self.send(list(group.items))
+
+    def send(self, message: Any) -> None:
+        if self._transport is not None:
+            self._transport.write(packed(message))
+
+    def end(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def wait(self) -> None:
+        """Return when the process has ended; a closed line ends it, and a kill what does not read it."""
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while len(self._received) >= LENGTH_BYTES:
+            end = LENGTH_BYTES + int.from_bytes(self._received[:LENGTH_BYTES], "big")
+            if len(self._received) < end:
+                return
+            found = marshal.loads(self._received[LENGTH_BYTES:end])  # noqa: S302 - from our own child
+            del self._received[:end]
+            self._answered(self.under_way.popleft(), found)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._transport = None
+        self._lost(self)
+
+
+def _resolve_group(singles: Sequence[tuple[bytes, asyncio.Future[T]]], group: asyncio.Future[list[T]]) -> None:
+    _resolve(singles, group.result())
+
+
+def _resolve(singles: Sequence[tuple[bytes, asyncio.Future[T]]], found: Sequence[T]) -> None:
+    for (_, future), answer in zip(singles, found, strict=True):
+        if not future.done():
+            future.set_result(answer)
