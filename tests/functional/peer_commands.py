@@ -64,3 +64,11 @@ def ffmpeg(*arguments: str) -> None:
         env={**os.environ, "no_proxy": "*"},
     )
     assert done.returncode == 0, done.stderr
+
+
+def make_hls(folder: Path, *coded: str, picture: str, seconds: int) -> None:
+    """Fill a new folder with a test picture and a tone: a playlist, index.m3u8, and what it names."""
+    folder.mkdir()
+    image = ["-f", "lavfi", "-i", f"testsrc2={picture}:duration={seconds}"]
+    tone = ["-f", "lavfi", "-i", f"sine=duration={seconds}"]
+    ffmpeg(*image, *tone, *coded, "-f", "hls", "-hls_list_size", "0", str(folder / "index.m3u8"))

@@ -10,57 +10,20 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from .cacher_process import CacherProcess
-from .command_line import CommandLine
 from .node_process import ROOT, NodeProcess
-from .peer_commands import PeerCommand, ffmpeg
+from .peer_commands import PeerCommand, ffmpeg, make_hls
+from .town import CHUNK_BYTES, PRICE, town
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-PRICE = 10**13
-CHUNK_BYTES = 64 * 1024
 PAGE = "http://localhost:3000"
-
-
-class Town(NamedTuple):
-    """A node, a publisher and three cachers."""
-
-    node: NodeProcess
-    origin: PeerCommand
-    cachers: list[CacherProcess]
-    line: CommandLine
-
-    @property
-    def resource(self) -> str:
-        return str(self.origin.banner["resourceId"])
-
-    def buying(self) -> list[str]:
-        """Arguments that name the resource, everybody who has it, and who pays."""
-        peers = [argument for cacher in self.cachers for argument in ("--peer", cacher.url)]
-        return [self.resource, "--origin", self.origin.url, *peers, "--from", "devnet:0"]
-
-
-@contextmanager
-def town(folder: Path, content: Path) -> Iterator[Town]:
-    with ExitStack() as stack:
-        node = stack.enter_context(NodeProcess(folder))
-        published = ("publish", str(content), "--price", "0.00001", "--chunk-bytes", str(CHUNK_BYTES))
-        origin = stack.enter_context(PeerCommand(folder, "origin", *published))
-        cachers = [
-            stack.enter_context(
-                CacherProcess(folder, node.url, "--origin", origin.url, price=PRICE, account=f"devnet:{number}")
-            )
-            for number in (1, 2, 3)
-        ]
-        yield Town(node, origin, cachers, CommandLine(folder / "home", node.url))
 
 
 def asked_by_a_page(url: str, method: str, page: str) -> tuple[int, str | None]:
@@ -172,10 +135,8 @@ def test_killed_in_between_it_goes_on_and_pays_for_each_chunk_once(tmp_path: Pat
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_an_unmodified_player_plays_a_film_that_is_bought_segment_by_segment(tmp_path: Path) -> None:
     hls = tmp_path / "hls"
-    hls.mkdir()
-    make = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=12", "-f", "lavfi", "-i", "sine=duration=12"]
-    coded = ["-c:v", "mpeg2video", "-b:v", "2M", "-g", "25", "-c:a", "mp2", "-f", "hls", "-hls_time", "2"]
-    ffmpeg(*make, *coded, "-hls_list_size", "0", str(hls / "index.m3u8"))
+    coded = ["-c:v", "mpeg2video", "-b:v", "2M", "-g", "25", "-c:a", "mp2", "-hls_time", "2"]
+    make_hls(hls, *coded, picture="size=640x360:rate=25", seconds=12)
     with town(tmp_path, hls) as found:
         wish = (*found.buying(), "--page", PAGE)
         playing = PeerCommand(tmp_path, "play", "play", *wish, home=tmp_path / "home", rpc=found.node.url)
