@@ -126,3 +126,4 @@ def test_the_page_shows_the_example_as_it_is() -> None:
     section = page[page.index("## 5. As a library") :]
     block = textwrap.dedent(section[section.index("    async def buy(") : section.index("\n`trust` is")])
     assert block.strip() in (ROOT / "examples/buy.py").read_text()
+    assert textwrap.indent((ROOT / "examples/play.html").read_text(), "    ") in page
