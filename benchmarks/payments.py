@@ -124,7 +124,8 @@ async def _sell_all(found: Market, folder: Path) -> float:
     content, resource_id = found.source.read_bytes(), found.manifest.resource_id
     with ChunkStore(folder / "chunks" / resource_id.hex(), found.manifest) as store:
         for index in range(found.manifest.chunk_count):
-            store.put(index, content[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES])
+            chunk = content[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
+            store.put(index, found.manifest.verify_chunk(index, chunk))
     settings = CacherSettings(PRICE, quiet_seconds=1000)
     async with Cacher.open(
         settings, found.node.url, trust_of(found.node), key=_SELLER, folder=folder, signers_of=PaymentSigners

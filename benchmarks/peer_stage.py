@@ -103,7 +103,7 @@ def stock(shelf: Path, manifest: Manifest, content: bytes) -> None:
     with ChunkStore(shelf / manifest.resource_id.hex(), manifest) as store:
         for index in range(manifest.chunk_count):
             start = index * manifest.chunk_bytes
-            store.put(index, content[start : start + manifest.chunk_bytes])
+            store.put(index, manifest.verify_chunk(index, content[start : start + manifest.chunk_bytes]))
 
 
 def encoded(body: dict[str, object]) -> bytes:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -108,14 +108,16 @@ class Market:
                 pulls += [pull(OriginClient(session, url), wanted) for _ in range(_UNDER_WAY)]
             await asyncio.gather(*pulls)
             seconds = time.perf_counter() - start
-        _finish(store)
+        _forget(store, self.folder / "unpaid")
         return seconds
 
     async def _fetch_paid(self) -> float:
         link = chain_link(self.node, self.folder)
         await link.connect()
+        folder = self.folder / "viewer"
         # A viewer that remembers its pool would get what it has paid for again, for nothing.
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        shutil.rmtree(folder / "pools", ignore_errors=True)
+        folder.mkdir(exist_ok=True)
         async with link.running(), Viewer(link, VIEWER, folder) as viewer:
             purchase = await viewer.open(self.manifest.resource_id, origin=self.origins[0], peers=self.sellers)
             await purchase.fund()
@@ -127,12 +129,13 @@ class Market:
                 found = buying.progress()
             if found.from_origin or found.spent < PRICE * self.manifest.chunk_count:
                 raise RuntimeError(f"not everything was bought: {found}")
-            _finish(purchase.store)
+            _forget(purchase.store, folder / "chunks" / f"0x{self.manifest.resource_id.hex()}")
         return seconds
 
 
-def _finish(store: ChunkStore) -> None:
-    """Remove what was fetched; raises RuntimeError unless all of it is there."""
+def _forget(store: ChunkStore, folder: Path) -> None:
+    """Have nothing of what was fetched but its place on the disk; raises RuntimeError unless all of it is there."""
     if store.check() != store.manifest.chunk_count:
         raise RuntimeError("chunks are missing")
-    store.remove()
+    store.close()
+    (folder / "have").unlink()

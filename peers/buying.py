@@ -18,7 +18,7 @@ import aiohttp
 from crypto.address import checksum_address
 
 from .chunk_store import ChunkMissing, ChunkStore
-from .manifest import BadManifest, Manifest
+from .manifest import BadManifest, ChunkData, Manifest
 from .origin_client import OriginClient
 from .payer_ledger import LedgerRefused
 from .progress import FetchFailed, PeerShare, Progress, Settings
@@ -266,7 +266,7 @@ class Buying:
             else:
                 self.queue.give_back(index)
 
-    def _keep(self, index: int, data: bytes) -> None:
+    def _keep(self, index: int, data: ChunkData) -> None:
         self.store.put(index, data)
         self._bytes += len(data)
         self._moved = time.monotonic()

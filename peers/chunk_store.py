@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, Protocol, Self
 
 from crypto.eip712 import Domain
 
-from .manifest import CHUNK_BYTES_DEFAULT, BadManifest, FileEntry, Manifest, WrongChunk, make_fixed
+from .manifest import CHUNK_BYTES_DEFAULT, BadManifest, ChunkData, FileEntry, Manifest, WrongChunk, make_fixed
 from .manifest_reader import check_path, read_manifest
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -42,7 +42,7 @@ class ChunkSource(Protocol):
         """Tell whether a chunk is probably here."""
         ...
 
-    def read(self, index: int) -> bytes:
+    def read(self, index: int) -> ChunkData:
         """Return a chunk that verifies; raises ChunkMissing."""
         ...
 
@@ -59,7 +59,7 @@ class OriginFiles:
         """Tell whether the resource has such a chunk."""
         return 0 <= index < self.manifest.chunk_count
 
-    def read(self, index: int) -> bytes:
+    def read(self, index: int) -> ChunkData:
         """Return a chunk; raises ChunkMissing, also when the file was changed since it was published."""
         if not self.has(index):
             raise ChunkMissing(f"there is no chunk {index}")
@@ -70,10 +70,9 @@ class OriginFiles:
         try:
             with path.open("rb", buffering=0) as reader:
                 data = os.pread(reader.fileno(), self.manifest.chunk_size(index), offset)
-            self.manifest.verify_chunk(index, data)
+            return self.manifest.verify_chunk(index, data)
         except (OSError, WrongChunk) as error:
             raise ChunkMissing(f"{file.path} was changed or removed since it was published") from error
-        return data
 
 
 class ChunkStore:
@@ -131,9 +130,8 @@ class ChunkStore:
         end = self.manifest.chunk_count if stop is None else stop
         return (index for index in range(start, end) if not self.has(index))
 
-    def put(self, index: int, data: bytes) -> None:
-        """Keep a chunk; raises WrongChunk for what does not verify, and OSError."""
-        self.manifest.verify_chunk(index, data)
+    def put(self, index: int, data: ChunkData) -> None:
+        """Keep a chunk; raises OSError."""
         if index == 0 and self.manifest.has_index:
             return
         written, offset = 0, index * self.manifest.chunk_bytes
@@ -142,7 +140,7 @@ class ChunkStore:
         self._note(index, here=True)
         self._verified.add(index)
 
-    def read(self, index: int) -> bytes:
+    def read(self, index: int) -> ChunkData:
         """Return a chunk that verifies; raises ChunkMissing, and forgets what turns out to be damaged."""
         if not self.has(index):
             raise ChunkMissing(f"chunk {index} is not here")
@@ -156,7 +154,7 @@ class ChunkStore:
                 self._note(index, here=False)
                 raise ChunkMissing(f"chunk {index} was damaged") from error
             self._verified.add(index)
-        return data
+        return ChunkData(data)
 
     def check(self) -> int:
         """Read every chunk that is noted as here, forget the damaged ones, and return how many there are."""

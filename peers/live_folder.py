@@ -20,7 +20,7 @@ from crypto.eip712 import Domain
 from crypto.signature import SigningKey
 
 from .chunk_store import ChunkMissing, folder_files
-from .manifest import BadManifest, FileEntry, LivePart, Manifest, WrongChunk, cut, live_id, make_live
+from .manifest import BadManifest, ChunkData, FileEntry, LivePart, Manifest, WrongChunk, cut, live_id, make_live
 from .manifest_reader import check_path
 
 PLAYLIST_SECONDS: Final = 0.2
@@ -61,7 +61,7 @@ class LiveFolder:
         """Tell whether there is such a chunk by now."""
         return 0 <= index < self.manifest.chunk_count
 
-    def read(self, index: int) -> bytes:
+    def read(self, index: int) -> ChunkData:
         """Return a chunk; raises ChunkMissing, also when a file was removed or changed since it was taken."""
         if not self.has(index):
             raise ChunkMissing(f"there is no chunk {index} yet")
@@ -73,10 +73,9 @@ class LiveFolder:
             else:
                 with taken.path.open("rb", buffering=0) as reader:
                     data = os.pread(reader.fileno(), size, offset)
-            self.manifest.verify_chunk(index, data)
+            return self.manifest.verify_chunk(index, data)
         except (OSError, WrongChunk, BadManifest) as error:
             raise ChunkMissing(f"{file.path} was changed or removed since it was published") from error
-        return data
 
     def scan(self, now: float) -> bool:
         """Take what is new and settled at the Unix time `now`; tell whether the manifest is a newer one.

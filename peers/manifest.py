@@ -11,7 +11,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NewType
 
 from crypto.address import checksum_address
 from crypto.eip712 import Domain, StructType, struct_hash
@@ -38,6 +38,10 @@ LIVE_MANIFEST: Final = StructType(
 )
 _TYPE_HASH = LIVE_MANIFEST.type_hash()
 Json = dict[str, Any]
+
+
+ChunkData = NewType("ChunkData", bytes)
+"""The bytes of a chunk that were compared with a manifest. Who may be handed anything takes `bytes`."""
 
 
 class BadManifest(Exception):
@@ -124,9 +128,9 @@ class Manifest:
             return self.live.name
         return self.files[0].path if self.is_single_file else f"0x{self.resource_id.hex()[:16]}"
 
-    def index(self) -> bytes:
+    def index(self) -> ChunkData:
         """Return the bytes of chunk 0 of a folder."""
-        return index_bytes(self.files)
+        return ChunkData(index_bytes(self.files))
 
     def chunk_size(self, index: int) -> int:
         """Return how long a chunk is; raises IndexError for a chunk that is not there."""
@@ -142,8 +146,8 @@ class Manifest:
         file = self.files[bisect_right(self._starts, index) - 1]
         return file, (index - file.first_chunk) * self.chunk_bytes
 
-    def verify_chunk(self, index: int, data: bytes) -> None:
-        """Check that `data` is this chunk; raises WrongChunk.
+    def verify_chunk(self, index: int, data: bytes) -> ChunkData:
+        """Return `data` as what it is if it is this chunk; raises WrongChunk.
 
         Raises BadManifest for bytes that have the right hash and not the length that the manifest says: an id commits
         to the chunks, not to chunkBytes, so it is the manifest that is wrong and not who gave the chunk.
@@ -154,6 +158,7 @@ class Manifest:
             raise WrongChunk(f"{len(data)} bytes are not chunk {index}")
         if len(data) != self.chunk_size(index):
             raise BadManifest(f"chunk {index} has {len(data)} bytes, the manifest says {self.chunk_size(index)}")
+        return ChunkData(data)
 
     def find(self, path: str) -> FileEntry | None:
         """Return the file of this path: in a live resource the newest one, which replaces those before it."""

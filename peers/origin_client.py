@@ -8,7 +8,7 @@ import aiohttp
 
 from crypto.eip712 import Domain
 
-from .manifest import BadManifest, Manifest, WrongChunk
+from .manifest import BadManifest, ChunkData, Manifest, WrongChunk
 from .manifest_reader import MANIFEST_BYTES_MAX, read_manifest
 from .seller import Offer, offer_of
 from .tracker import read_url
@@ -38,17 +38,16 @@ class OriginClient:
             raise BadManifest("the manifest is of another resource")
         return manifest
 
-    async def chunk(self, manifest: Manifest, index: int) -> bytes:
+    async def chunk(self, manifest: Manifest, index: int) -> ChunkData:
         """Return a chunk that verifies; raises NoAnswer."""
         url = f"{self.url}/chunk/0x{manifest.resource_id.hex()}/{index}"
         answer = await self._ask(url, max(manifest.chunk_size(index), 4096))
         if answer.status != 200:
             raise NoAnswer(f"{url}: status {answer.status}, {answer.reason}")
         try:
-            manifest.verify_chunk(index, answer.body)
+            return manifest.verify_chunk(index, answer.body)
         except (WrongChunk, BadManifest) as error:
             raise NoAnswer(f"{url}: {error}") from error
-        return answer.body
 
     async def offers(self, resource_id: bytes) -> list[Offer]:
         """Return what the tracker says of cachers, entries that are none left out; raises NoAnswer."""

@@ -17,7 +17,7 @@ from crypto.address import checksum_address, parse_address
 from crypto.words import UINT64_LIMIT
 
 from .account import Account, AsksTooMuch
-from .manifest import BadManifest, Manifest, WrongChunk
+from .manifest import BadManifest, ChunkData, Manifest, WrongChunk
 from .manifest_reader import read_quantity
 from .payer_ledger import DepositExhausted
 from .purse import Purse, Verdict
@@ -165,7 +165,7 @@ class Seller:
             raise self._left("has changed its price")
         self.account.tgt_seq = tgt_seq
 
-    async def buy(self, index: int) -> bytes:
+    async def buy(self, index: int) -> ChunkData:
         """Return a chunk that verifies, paid for; raises Left, Busy and NotThere."""
         account = self.account
         total = account.order()
@@ -223,13 +223,13 @@ class Seller:
         except BadManifest as error:
             raise self._left(f"no amount to pay: {error}") from error
 
-    def _check(self, index: int, data: bytes) -> bytes:
+    def _check(self, index: int, data: bytes) -> ChunkData:
         try:
-            self.manifest.verify_chunk(index, data)
+            found = self.manifest.verify_chunk(index, data)
         except WrongChunk as error:
             raise self._left(f"cheated: {error}", cheat=True) from error
         self.account.arrived()
-        return data
+        return found
 
     async def _exchange(
         self, method: str, path: str, *, body: bytes | None = None, payment: str | None = None, index: int | None = None

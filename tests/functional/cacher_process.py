@@ -64,7 +64,7 @@ class CacherProcess:
         manifest = cut_path(source, chunk_bytes=chunk_bytes, price_per_chunk=1)
         with ChunkStore(self.data_dir / "chunks" / manifest.resource_id.hex(), manifest) as store:
             for index, chunk in enumerate(chunks):
-                store.put(index, chunk)
+                store.put(index, manifest.verify_chunk(index, chunk))
         return manifest
 
     # The process

@@ -64,7 +64,7 @@ class SellingWorld:
         """Have the film's manifest, and its chunks, on disk."""
         with ChunkStore(self.folder / "chunks" / FILM.resource_id.hex(), FILM) as store:
             for index, data in enumerate([] if empty else CHUNKS):
-                store.put(index, data)
+                store.put(index, FILM.verify_chunk(index, data))
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         self.bench.runner.run(asyncio.wait_for(work, PATIENCE_S))
