@@ -15,6 +15,7 @@ from consensus.recovery import import_block
 from ledger.block import Block
 from ledger.errors import InvalidBlock
 from ledger.genesis import parse_genesis
+from poolchain import event_loop
 from poolchain.ahead import decoded_ahead
 from poolchain.chain_file import read_blocks, read_genesis, write_chain
 from poolchain.console import examples
@@ -58,7 +59,7 @@ def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
         with _open(data_dir) as opened:
             if opened.genesis != genesis:
                 raise BadArgument(f"the file is of another chain than {data_dir}", reason="WRONG_CHAIN")
-            count = asyncio.run(_import_blocks(opened, file))
+            count = event_loop.run(_import_blocks(opened, file))
             height = opened.chain.tip.header.height
     answer = {"imported": count, "height": hex(height)}
     click.echo(json.dumps(answer) if as_json else f"Imported {count} blocks; the head is {height}.")
@@ -73,7 +74,7 @@ def verify_command(*, data_dir: Path, as_json: bool) -> None:
         view = opened.store.view()
         with click.progressbar(length=view.height, label="Verifying", hidden=as_json) as bar:
             try:
-                asyncio.run(verify_chain(view, opened.genesis, data_dir, lambda _done, _total: bar.update(1)))
+                event_loop.run(verify_chain(view, opened.genesis, data_dir, lambda _done, _total: bar.update(1)))
             except NotOneChain as error:
                 raise Failure(str(error), reason="DAMAGED_CHAIN") from error
         head = view.tip()
