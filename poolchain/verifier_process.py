@@ -21,8 +21,6 @@ from typing import Any, BinaryIO, Final
 from crypto.eip712 import Domain
 
 LENGTH_BYTES: Final = 4
-_NICENESS: Final = 5
-"""Its parent goes first where both want a core: what is verified is of no use before it is judged and executed."""
 Answer = Callable[[bytes, Domain], Any]
 """A function of a module: what is asked of each item on a chain; its value is one that `marshal` knows."""
 
@@ -34,10 +32,10 @@ def packed(message: Any) -> bytes:
 
 
 def main() -> None:
-    """Serve the socket whose descriptor is the one argument, until its other end is closed."""
+    """Serve the socket whose descriptor is the first argument, until its other end is closed; the other: niceness."""
     # Ctrl-C goes to all processes of a terminal; the node decides when its verifiers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
+    os.nice(int(sys.argv[2]))
     line = socket.socket(fileno=int(sys.argv[1]))
     with line, line.makefile("rb") as requests, suppress(EOFError, ConnectionError):
         module, name, chain_id, genesis_hash = _read(requests)
