@@ -107,6 +107,7 @@ class Desk:
         payment = read_payment(payment_header, terms)
         account = self._need_account(payment, terms)
         signer = await self._signer(payment, account.book)
+        self._expect_open()  # it may have taken a while
         if not self.shelf.has(resource_id, index):  # nothing is fetched for a payment that will not do
             await self._charge(account, payment, signer, terms, index=index)
         data = await self.shelf.chunk(resource_id, index)

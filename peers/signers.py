@@ -19,7 +19,7 @@ class Signers(Protocol):
         """Return the address that signed; raises BadPayment."""
 
     async def close(self) -> None:
-        """Give back what it uses; whoever still waits is answered."""
+        """Give back what it uses; whoever has asked before is answered."""
 
 
 class SignersInPlace:

@@ -1,4 +1,4 @@
-"""The event loop of everything that serves: uvloop's, or asyncio's own where there is no uvloop."""
+"""The event loop of everything that serves, or works for long: uvloop's, or asyncio's own where there is no uvloop."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Do what asyncio.run does, on the faster loop, for a program that serves for long."""
+    """Do what asyncio.run does, on the faster loop, for a program that runs for long."""
     # What is imported stays: the collector need not look at it again. Blocks, the mempool and payments make many
     # objects and no cycles, so it need not look often either.
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
-    # Whoever reads the database or recovers a signer frees the interpreter's lock and asks for it again: a proof does
+    # Whoever reads the database frees the interpreter's lock and asks for it again: a proof does
     # so forty times, while a block is executed on another thread.
     sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
@@ -70,6 +71,7 @@ class VerifierPool(Generic[T]):
         self._singles: list[tuple[bytes, asyncio.Future[T]]] = []
         self._starting: asyncio.Task[None] | None = None
         self._may_start = True
+        self._is_closing = False
 
     @property
     def pids(self) -> list[int]:
@@ -94,9 +96,10 @@ class VerifierPool(Generic[T]):
 
     async def close(self) -> None:
         """End the processes; what still waits is checked here."""
-        self._may_start = False
+        self._may_start, self._is_closing = False, True
+        self._flush()
         if self._starting is not None:
-            await self._starting
+            await asyncio.wait([self._starting])  # which goes on to its end, whatever becomes of who closes
         ending = [*self._verifiers, *self._ended]
         for verifier in ending:
             verifier.end()
@@ -108,10 +111,12 @@ class VerifierPool(Generic[T]):
         for at in range(0, len(singles), GROUP_MAX):
             part = singles[at : at + GROUP_MAX]
             items = [item for item, _ in part]
-            if len(items) <= self._in_place_max:
-                _resolve(part, self._in_place(items))
+            if len(items) > self._in_place_max:
+                group = self._enqueue(items)
             else:
-                self._enqueue(items).add_done_callback(partial(_resolve_group, part))
+                group = asyncio.get_running_loop().create_future()
+                self._check_in_place(_Group(items, group))
+            group.add_done_callback(partial(_resolve, part))
 
     def _enqueue(self, items: Sequence[bytes]) -> asyncio.Future[list[T]]:
         future: asyncio.Future[list[T]] = asyncio.get_running_loop().create_future()
@@ -139,15 +144,17 @@ class VerifierPool(Generic[T]):
             for left in reversed(range(self._processes_max)):
                 is_last = not left and self._processes_max > 1
                 self._verifiers.append(await self._started(_NICENESS_OF_LAST if is_last else _NICENESS))
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             _log.warning("signatures are checked by %d processes: %s", len(self._verifiers), error)
-        self._starting = None
-        self._hand_out()
+        finally:
+            self._starting = None
+            self._hand_out()
 
     async def _started(self, niceness: int) -> _Verifier:
-        """Start a verifier; raises OSError."""
+        """Start a verifier; raises OSError, and RuntimeError where there is no thread to be had."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as undone:
+            undone.callback(ours.close)
             process = await asyncio.to_thread(
                 subprocess.Popen,
                 [sys.executable, "-m", "poolchain.verifier_process", str(theirs.fileno()), str(niceness)],
@@ -155,6 +162,7 @@ class VerifierPool(Generic[T]):
                 cwd=_HOME,
                 stdin=subprocess.DEVNULL,
             )
+            undone.pop_all()
         loop = asyncio.get_running_loop()
         _, verifier = await loop.create_connection(lambda: _Verifier(process, self._answered, self._lost), sock=ours)
         answer, domain = self._answer, self._domain
@@ -163,23 +171,21 @@ class VerifierPool(Generic[T]):
 
     def _answered(self, group: _Group, found: Sequence[Any]) -> None:
         """Hand an answer on, and the verifier its next group."""
-        if not group.future.done():
-            group.future.set_result(list(map(self._understand, group.items, found)))
+        _settle(group, lambda: list(map(self._understand, group.items, found)))
         self._hand_out()
 
     def _lost(self, verifier: _Verifier) -> None:
         """Go on without a verifier that has ended."""
         self._verifiers.remove(verifier)
         self._ended.append(verifier)
-        if verifier.under_way:
+        if any(not group.future.done() for group in verifier.under_way) and not self._is_closing:
             _log.warning("a verifier has ended in the middle of its work: pid=%d", verifier.pid)
         for group in verifier.under_way:
             self._check_in_place(group)
         self._hand_out()
 
     def _check_in_place(self, group: _Group) -> None:
-        if not group.future.done():
-            group.future.set_result(self._in_place(group.items))
+        _settle(group, lambda: self._in_place(group.items))
 
     def _in_place(self, items: Sequence[bytes]) -> list[T]:
         return [self._understand(item, self._answer(item, self._domain)) for item in items]
@@ -244,11 +250,25 @@ class _Verifier(asyncio.Protocol):
         self._lost(self)
 
 
-def _resolve_group(singles: Sequence[tuple[bytes, asyncio.Future[T]]], group: asyncio.Future[list[T]]) -> None:
-    _resolve(singles, group.result())
+def _settle(group: _Group, find: Callable[[], list[Any]]) -> None:
+    """Answer a group, with the error if there is one: whoever waits must hear of it."""
+    if group.future.done():  # whoever asked went away
+        return
+    try:
+        found = find()
+    except Exception as error:  # noqa: BLE001 - it is whoever asked who knows what to do
+        group.future.set_exception(error)
+    else:
+        group.future.set_result(found)
 
 
-def _resolve(singles: Sequence[tuple[bytes, asyncio.Future[T]]], found: Sequence[T]) -> None:
-    for (_, future), answer in zip(singles, found, strict=True):
-        if not future.done():
-            future.set_result(answer)
+def _resolve(singles: Sequence[tuple[bytes, asyncio.Future[T]]], group: asyncio.Future[list[T]]) -> None:
+    """Hand everybody who asked for one his own answer."""
+    error = group.exception()
+    for at, (_, future) in enumerate(singles):
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(group.result()[at])
+        else:
+            future.set_exception(error)

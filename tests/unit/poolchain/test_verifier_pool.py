@@ -1,0 +1,98 @@
+"""Whatever goes wrong in a pool of verifiers, whoever asked hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from poolchain.transaction_check import verify
+from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool
+from tests.workbench import Workbench
+
+BENCH = Workbench()
+COUNTS = [1, IN_PLACE_MAX, IN_PLACE_MAX + 1, 2 * GROUP_MAX]
+
+
+class Unexpected(Exception):
+    """What nobody has thought of."""
+
+
+def stumble(item: bytes, found: Any) -> Any:
+    if item == b"bad":
+        raise Unexpected
+    return found
+
+
+def with_pool(story: Callable[[VerifierPool[Any]], Awaitable[None]]) -> None:
+    async def run() -> None:
+        pool: VerifierPool[Any] = VerifierPool(verify, BENCH.domain, stumble, processes_max=2)
+        try:
+            async with asyncio.timeout(30):
+                await story(pool)
+        finally:
+            await pool.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_an_error_goes_to_whoever_asked(count: int) -> None:
+    async def story(pool: VerifierPool[Any]) -> None:
+        with pytest.raises(Unexpected):
+            await pool.many([b"bad"] * count)
+        found = await asyncio.gather(*(pool.one(b"bad") for _ in range(count)), return_exceptions=True)
+        assert [type(error) for error in found] == [Unexpected] * count
+        assert len(await pool.many([b"good"] * count)) == count
+
+    with_pool(story)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_without_a_process_everything_is_found_in_place(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        assert len(await pool.many([b"good"] * count)) == count
+        assert pool.pids == []
+
+    with_pool(story)
+
+
+def test_without_a_thread_to_start_one_everything_is_found_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio, "to_thread", refuse)
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        assert len(await pool.many([b"good"] * GROUP_MAX)) == GROUP_MAX
+
+    with_pool(story)
+
+
+def test_who_asked_just_before_the_end_is_answered() -> None:
+    async def run() -> None:
+        pool: VerifierPool[Any] = VerifierPool(verify, BENCH.domain, stumble, processes_max=2)
+        asking = [asyncio.create_task(pool.one(b"good")) for _ in range(GROUP_MAX)]
+        await asyncio.sleep(0)
+        await pool.close()
+        async with asyncio.timeout(10):
+            assert len(await asyncio.gather(*asking)) == GROUP_MAX
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_close_leaves_nobody_waiting() -> None:
+    async def story(pool: VerifierPool[Any]) -> None:
+        asking = asyncio.create_task(pool.many([b"good"] * GROUP_MAX))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(pool.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        assert len(await asking) == GROUP_MAX
+
+    with_pool(story)
