@@ -24,6 +24,7 @@ from peers.manifest import CHUNK_BYTES_DEFAULT, Manifest
 from peers.origin_client import OriginClient
 from peers.transfer import open_session
 from peers.viewer import Viewer
+from poolchain import event_loop
 from poolchain.units import format_tokens
 from tests.functional.cacher_process import CacherProcess
 from tests.functional.node_process import NodeProcess
@@ -87,11 +88,11 @@ class Market:
 
     def unpaid(self) -> float:
         """Return the speed without payments, in MB a second."""
-        return self.manifest.size / asyncio.run(self._fetch_unpaid()) / _MEGABYTE
+        return self.manifest.size / event_loop.run(self._fetch_unpaid(), asyncio.new_event_loop) / _MEGABYTE
 
     def paid(self) -> float:
         """Return the speed with a payment for each chunk, in MB a second."""
-        return self.manifest.size / asyncio.run(self._fetch_paid()) / _MEGABYTE
+        return self.manifest.size / event_loop.run(self._fetch_paid(), asyncio.new_event_loop) / _MEGABYTE
 
     async def _fetch_unpaid(self) -> float:
         store = ChunkStore(self.folder / "unpaid", self.manifest)

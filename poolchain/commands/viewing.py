@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import os
@@ -107,7 +108,7 @@ def run_purchase(wish: Wish, work: Callable[[Purchase], Awaitable[T]]) -> T:
             return await work(purchase)
 
     with _endings():
-        return event_loop.run(run())
+        return event_loop.run(run(), asyncio.new_event_loop)
 
 
 @asynccontextmanager
