@@ -29,8 +29,8 @@ def run(main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEve
     # objects and no cycles, so it need not look often either.
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
-    # Whoever reads the database frees the interpreter's lock and asks for it again: a proof does
-    # so forty times, while a block is executed on another thread.
+    # Whoever reads the database frees the interpreter's lock and asks for it again: a proof does so forty times, while
+    # a block is executed on another thread.
     sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)

@@ -112,11 +112,11 @@ class VerifierPool(Generic[T]):
             part = singles[at : at + GROUP_MAX]
             items = [item for item, _ in part]
             if len(items) > self._in_place_max:
-                group = self._enqueue(items)
+                self._enqueue(items).add_done_callback(partial(_resolve, part))
             else:
-                group = asyncio.get_running_loop().create_future()
-                self._check_in_place(_Group(items, group))
-            group.add_done_callback(partial(_resolve, part))
+                group = _Group(items, asyncio.get_running_loop().create_future())
+                self._check_in_place(group)
+                _resolve(part, group.future)
 
     def _enqueue(self, items: Sequence[bytes]) -> asyncio.Future[list[T]]:
         future: asyncio.Future[list[T]] = asyncio.get_running_loop().create_future()

@@ -14,20 +14,14 @@ from poolchain.payment_signers import IN_PLACE_MAX, PaymentSigners
 from poolchain.verifier_pool import GROUP_MAX
 from tests.unit.peers.books import CREATOR, DOMAIN, STRANGER, pay
 
+from .pools import run_closing
+
 BAD = Payment(pay(1).promise, bytes(64) + b"\x1b")
 CROWD = 5 * GROUP_MAX
 
 
 def asked(work: Callable[[PaymentSigners], Awaitable[None]]) -> None:
-    async def run() -> None:
-        signers = PaymentSigners(DOMAIN)
-        try:
-            async with asyncio.timeout(60):
-                await work(signers)
-        finally:
-            await signers.close()
-
-    asyncio.run(run())
+    run_closing(lambda: PaymentSigners(DOMAIN), work)
 
 
 def pids(signers: PaymentSigners) -> list[int]:

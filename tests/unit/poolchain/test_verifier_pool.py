@@ -13,6 +13,8 @@ from poolchain.transaction_check import verify
 from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool
 from tests.workbench import Workbench
 
+from .pools import run_closing
+
 BENCH = Workbench()
 COUNTS = [1, IN_PLACE_MAX, IN_PLACE_MAX + 1, 2 * GROUP_MAX]
 
@@ -27,16 +29,12 @@ def stumble(item: bytes, found: Any) -> Any:
     return found
 
 
-def with_pool(story: Callable[[VerifierPool[Any]], Awaitable[None]]) -> None:
-    async def run() -> None:
-        pool: VerifierPool[Any] = VerifierPool(verify, BENCH.domain, stumble, processes_max=2)
-        try:
-            async with asyncio.timeout(30):
-                await story(pool)
-        finally:
-            await pool.close()
+def new_pool() -> VerifierPool[Any]:
+    return VerifierPool(verify, BENCH.domain, stumble, processes_max=2)
 
-    asyncio.run(run())
+
+def with_pool(story: Callable[[VerifierPool[Any]], Awaitable[None]]) -> None:
+    run_closing(new_pool, story)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -76,7 +74,7 @@ def test_without_a_thread_to_start_one_everything_is_found_in_place(monkeypatch:
 
 def test_who_asked_just_before_the_end_is_answered() -> None:
     async def run() -> None:
-        pool: VerifierPool[Any] = VerifierPool(verify, BENCH.domain, stumble, processes_max=2)
+        pool = new_pool()
         asking = [asyncio.create_task(pool.one(b"good")) for _ in range(GROUP_MAX)]
         await asyncio.sleep(0)
         await pool.close()

@@ -19,6 +19,8 @@ from tests.model.small_chain import ALICE_KEY, BOB, BOB_KEY, RESOURCE
 from tests.workbench import Workbench
 from txtypes.table import decode
 
+from .pools import run_closing
+
 BENCH = Workbench()
 GOOD = [
     *(signing.transfer(ALICE_KEY, BENCH.signing, BOB, 1, 10, nonce) for nonce in range(40)),
@@ -31,15 +33,7 @@ T = TypeVar("T")
 
 
 def with_verifiers(story: Callable[[Verifiers], Awaitable[T]], processes: int = 2) -> T:
-    async def run() -> T:
-        verifiers = Verifiers(BENCH.domain, processes)
-        try:
-            async with asyncio.timeout(60):
-                return await story(verifiers)
-        finally:
-            await verifiers.close()
-
-    return asyncio.run(run())
+    return run_closing(lambda: Verifiers(BENCH.domain, processes), story)
 
 
 def members(found: AnyTransaction) -> tuple[object, ...]:

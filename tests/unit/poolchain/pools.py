@@ -1,0 +1,30 @@
+"""Running a story with something that must be closed afterwards, whatever came of the story."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+
+class Closable(Protocol):
+    """What holds processes until it is closed."""
+
+    async def close(self) -> None:
+        """Let them go."""
+
+
+C = TypeVar("C", bound=Closable)
+T = TypeVar("T")
+
+
+def run_closing(make: Callable[[], C], story: Callable[[C], Awaitable[T]]) -> T:
+    async def run() -> T:
+        made = make()
+        try:
+            async with asyncio.timeout(60):
+                return await story(made)
+        finally:
+            await made.close()
+
+    return asyncio.run(run())
