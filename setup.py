@@ -7,7 +7,7 @@ is here, by the annotations that mypy checks.
 import os
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 _ROOMS = ("crypto", "ledger", "txtypes", "consensus")
 """Pure, and what a transaction spends its time in."""
@@ -21,9 +21,11 @@ _MODULES = (
 """The part of the storage room that only makes and reads bytes."""
 _PEERS = ("peers/book.py", "peers/open_books.py", "peers/payment.py", "peers/price_list.py", "peers/till.py")
 """How a payment is judged: pure, like the rules."""
-_INTERPRETED = ("crypto/node_tree.py", "ledger/recent.py")
-"""A class with an interpreted one, of a library, for its base; and what every look-up passes, so that a block in the
-making gives up the interpreter's lock there: compiled code never does."""
+_INTERPRETED = ("crypto/node_tree.py", "crypto/bulk_hashes.py", "ledger/recent.py")
+"""A class with an interpreted one, of a library, for its base; what chooses between two ways at its start; and what
+every look-up passes, so that a block in the making gives up the interpreter's lock there: compiled code never does."""
+_QUICK_HASHES = ("crypto._quick_hashes", ["crypto/_quick_hashes.c"])
+"""The one source that is not Python: what `crypto/plain_hashes.py` says, in one call for many hashes."""
 
 
 def _sources() -> list[str]:
@@ -39,7 +41,7 @@ def _extensions() -> list[object]:
         return []
     from mypyc.build import mypycify  # noqa: PLC0415 - only there for who compiles
 
-    return list(mypycify(_sources(), opt_level="2", debug_level="0"))
+    return [*mypycify(_sources(), opt_level="2", debug_level="0"), Extension(*_QUICK_HASHES)]
 
 
 setup(ext_modules=_extensions())

@@ -20,7 +20,7 @@ from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.header import Header
 from ledger.recent import UNKNOWN, Recent
-from ledger.records import tree_key
+from ledger.records import tree_keys
 from ledger.state_tree import StateTree, TreeUpdate
 from ledger.transaction import AnyTransaction
 from ledger.transition import NO_ROOM, BlockExecution, BlockResult, apply_block
@@ -233,7 +233,7 @@ def _expect_group(tip: Tip, blocks: Sequence[ExecutedBlock]) -> None:
 
 
 def _by_tree_key(changes: Mapping[bytes, bytes | None]) -> dict[bytes, bytes | None]:
-    return {tree_key(key): record for key, record in changes.items()}
+    return dict(zip(tree_keys(list(changes)), changes.values(), strict=True))
 
 
 def _expect(reason: str, given: object, expected: object) -> None:

@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Final
 
+from .bulk_hashes import hash_each, join_pairs
+from .hashing import HASH_BYTES
+
 EMPTY_ROOT: Final = sha256(b"").digest()
+_PAIR: Final = 2 * HASH_BYTES
 
 NodeReader = Callable[[int, int], bytes]
 """(level, index) -> hash of the perfect subtree over leaves index * 2^level up to (index + 1) * 2^level."""
@@ -28,15 +32,12 @@ def hash_node(left: bytes, right: bytes) -> bytes:
 
 def root(entries: Iterable[bytes]) -> bytes:
     """Return the Merkle tree hash of `entries`."""
-    level = [sha256(b"\x00" + entry).digest() for entry in entries]
-    if not level:
-        return EMPTY_ROOT
-    while len(level) > 1:
+    row = b"".join(hash_each([b"\x00" + entry for entry in entries]))
+    while len(row) > HASH_BYTES:
         # A last node without a partner moves up as it is: the same tree as the RFC's split at the largest power of two.
-        odd = level[-1:] if len(level) & 1 else []
-        pairs = zip(level[::2], level[1::2], strict=False)
-        level = [sha256(b"\x01" + left + right).digest() for left, right in pairs] + odd
-    return level[0]
+        paired = len(row) // _PAIR * _PAIR
+        row = join_pairs(b"\x01", row[:paired]) + row[paired:]
+    return row or EMPTY_ROOT
 
 
 class Frontier:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from hashlib import sha256
 from struct import Struct
 from typing import Final
 
+from crypto.bulk_hashes import hash_each
 from crypto.state_proof import CLUSTER_BYTES
 
 _AMOUNT: Final = 16
@@ -241,8 +241,15 @@ def tree_key(key: bytes) -> bytes:
 
     The same as `crypto.state_proof` says of an address or a cptxHash: its tags are the letters of the state keys.
     """
-    digest = sha256(key).digest()
-    return digest if key[:1] in _UNCLUSTERED else key[1:_CLUSTER_END] + digest[:_CLUSTERED_DIGEST]
+    return tree_keys([key])[0]
+
+
+def tree_keys(keys: list[bytes]) -> list[bytes]:
+    """Return the tree key of each state key."""
+    return [
+        digest if key[:1] in _UNCLUSTERED else key[1:_CLUSTER_END] + digest[:_CLUSTERED_DIGEST]
+        for key, digest in zip(keys, hash_each(keys), strict=True)
+    ]
 
 
 def _check_length(data: bytes, expected: int) -> None:

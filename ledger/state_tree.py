@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import groupby
 from typing import Final
 
+from crypto.bulk_hashes import hash_each, root_of_entries
 from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, HASH_BYTES, KEY_BITS, PRESENT, StateProof, key_bit
 
 from .leaf_pages import Change, entries_in, split_entries, update_leaf_page
 from .page_changes import cells_change, leaves_back, leaves_change, whole_page
 from .tree_pages import (
+    CELL,
     LEAF_DEPTH,
     NO_CELL,
     DamagedTree,
@@ -28,7 +29,6 @@ from .tree_pages import (
     is_inner_page,
     page_key,
     prefix_of,
-    root_of_leaves,
     stored_page,
     width,
 )
@@ -117,10 +117,11 @@ def _by_page(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, lis
     """Changes with hashed records in ascending order of keys, by the node at `depth` bits above them."""
     parts: dict[int, list[Change]] = {}
     mark, rest = 1 << depth, 32 - depth
-    for key in sorted(changes):
-        record = changes[key]
+    keys = sorted(changes)
+    hashes = iter(hash_each([record for key in keys if (record := changes[key]) is not None]))
+    for key in keys:
         node = mark | int.from_bytes(key[:4], "big") >> rest
-        change = key, None if record is None else sha256(record).digest()
+        change = key, None if changes[key] is None else next(hashes)
         if node in parts:
             parts[node].append(change)
         else:
@@ -186,19 +187,22 @@ class _PageWriter:
         bits = width(depth)
         below = depth + bits
         had_leaves = old is not None and not is_inner_page(old)
-        cells = decode_cells(old, depth) if old and not had_leaves else [NO_CELL] * (1 << bits)
+        cells = bytearray(decode_cells(old, depth) if old and not had_leaves else bytes(CELL << bits))
         before: list[tuple[int, bytes]] = []
         after: list[tuple[int, bytes]] = []
         for prefix, part in groupby(changes, key=lambda change: prefix_of(change[0], below)):
             index = prefix & (1 << bits) - 1
-            cell = self.update(below, prefix, list(part), exists=cells[index] != NO_CELL)
-            if cell != cells[index]:
-                before.append((index, cells[index]))
+            at = index * CELL
+            old_cell = bytes(cells[at : at + CELL])
+            cell = self.update(below, prefix, list(part), exists=old_cell != NO_CELL)
+            if cell != old_cell:
+                before.append((index, old_cell))
                 after.append((index, cell))
-                cells[index] = cell
-        cell = fold(depth, cells)
+                cells[at : at + CELL] = cell
+        row = bytes(cells)
+        cell = fold(depth, row)
         if before:
-            page = None if cell == NO_CELL else encode_cells(b"".join(cells))
+            page = None if cell == NO_CELL else encode_cells(row)
             undo = whole_page(old) if old and had_leaves else cells_change(before)
             self.put(key, page, undo, cells_change(after) if old and not had_leaves else b"")
         return cell
@@ -229,14 +233,14 @@ def prove(read: ReadPage, key: bytes) -> StateProof:
     return StateProof(ABSENT, leaf[:HASH_BYTES], leaf[HASH_BYTES:], tuple(path))
 
 
-def _descend(key: bytes, depth: int, cells: list[bytes], path: list[tuple[int, bytes]]) -> int:
+def _descend(key: bytes, depth: int, cells: bytes, path: list[tuple[int, bytes]]) -> int:
     """Index of the cell that following the key's bits leads to; branches are added to `path`."""
     index = 0
     for bit in range(depth, depth + width(depth)):
         half = len(cells) // 2
         halves = cells[:half], cells[half:]
         side = key_bit(key, bit)
-        if halves[side].count(NO_CELL) == half:
+        if halves[side] == bytes(half):
             side ^= 1
         elif (sibling := fold(bit + 1, halves[side ^ 1])) != NO_CELL:
             path.append((bit, sibling))
@@ -253,6 +257,6 @@ def _descend_leaves(key: bytes, leaves: list[bytes], path: list[tuple[int, bytes
         for leaf in leaves:
             sides[key_bit(leaf, bit)].append(leaf)
         side = key_bit(key, bit)
-        path.append((bit, root_of_leaves(sides[side ^ 1])))
+        path.append((bit, root_of_entries(b"".join(sides[side ^ 1]))))
         leaves = sides[side]
     return leaves[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import groupby
 
-from crypto.state_proof import EMPTY_ROOT, HASH_BYTES
+from crypto.state_proof import EMPTY_ROOT, HASH_BYTES, KEY_BITS, branch_hash, leaf_hash
 
 from .leaf_pages import MAX_LEAVES, leaf_page
 from .tree_pages import (
@@ -16,7 +16,6 @@ from .tree_pages import (
     fold,
     page_key,
     prefix_of,
-    root_of_leaves,
     width,
 )
 from .tree_top import page_depths
@@ -30,7 +29,7 @@ def compute_root(items: Iterable[tuple[bytes, bytes]]) -> bytes:
     Knows nothing of pages and holds one path in memory: what a full verification compares with.
     Raises ValueError when the order is broken.
     """
-    cell = root_of_leaves(_entries(items))
+    cell = _root_of_leaves(_entries(items))
     return EMPTY_ROOT if cell == NO_CELL else cell
 
 
@@ -63,7 +62,7 @@ def _pages_at(depth: int, entries: Iterable[bytes], put: PutPage) -> Iterator[tu
             below = _pages_at(depth + width(depth), leaves, put)
             yield from _inner_pages(depth, below, put)
         else:
-            page, cell = leaf_page(depth, b"".join(leaves))
+            page, cell = leaf_page(b"".join(leaves))
             if page is not None:
                 put(page_key(depth, prefix), page)
             yield prefix, cell
@@ -76,5 +75,35 @@ def _inner_pages(depth: int, below: Iterable[tuple[int, bytes]], put: PutPage) -
         cells = [NO_CELL] * (1 << bits)
         for child, cell in part:
             cells[child & (1 << bits) - 1] = cell
-        put(page_key(depth, prefix), encode_cells(b"".join(cells)))
-        yield prefix, fold(depth, cells)
+        row = b"".join(cells)
+        put(page_key(depth, prefix), encode_cells(row))
+        yield prefix, fold(depth, row)
+
+
+def _root_of_leaves(entries: Iterable[bytes]) -> bytes:
+    """Cell of the crit-bit tree over entries (key || SHA-256 of the record) in strictly ascending order of keys.
+
+    Streams: `bits` are the open branches, from the root down, whose left halves and newest leaf are in `hashes`. A leaf
+    that differs from the one before it at a bit closes every branch below that bit.
+    """
+    bits: list[int] = []
+    hashes: list[bytes] = []
+    last = 0
+    for entry in entries:
+        key = int.from_bytes(entry[:HASH_BYTES], "big")
+        if hashes:
+            bit = KEY_BITS - (key ^ last).bit_length()
+            while bits and bits[-1] > bit:
+                _close_branch(bits, hashes)
+            bits.append(bit)
+        hashes.append(leaf_hash(entry[:HASH_BYTES], entry[HASH_BYTES:]))
+        last = key
+    while bits:
+        _close_branch(bits, hashes)
+    return hashes[0] if hashes else NO_CELL
+
+
+def _close_branch(bits: list[int], hashes: list[bytes]) -> None:
+    """Put the hash of the lowest open branch in the place of those of its halves."""
+    right = hashes.pop()
+    hashes[-1] = branch_hash(bits.pop(), hashes[-1], right)

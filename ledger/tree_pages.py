@@ -1,12 +1,12 @@
 """Pages of the state tree: where the tree is cut, how a page is written, and how it is hashed.
 
 A *cell* is the hash of the crit-bit subtree of all keys with a common prefix, 32 zero bytes if
-there is none. Two neighbouring cells give their parent's by `join`, so cells may be kept at fixed
-depths (in bits) although the committed tree has nodes only where keys differ.
+there is none. Two neighbouring cells give their parent's (`crypto.plain_hashes.join_pairs`), so cells may be kept at
+fixed depths (in bits) although the committed tree has nodes only where keys differ.
 
 The cuts are before the first and the fourth bit of every byte: depths 0, 3, 8, 11, 16, 19, ... An *inner page* of
 depth d holds the cells at the next cut. From LEAF_DEPTH on a page may be a *leaf page* (`ledger.leaf_pages`) with all
-leaves of its prefix. The first byte says which: 0x00 inner, 0x01 and 0x02 leaves.
+leaves of its prefix. The first byte says which: 0x00 inner, 0x01 leaves.
 
 Page key: depth (1 byte) || prefix, left-aligned in as few bytes as hold it. Pages are opaque bytes
 for whoever stores them. Source: docs/decisions/0002-state-tree.md.
@@ -14,11 +14,11 @@ for whoever stores them. Source: docs/decisions/0002-state-tree.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Iterable
 from mmap import mmap
 from typing import Final
 
+from crypto.bulk_hashes import join_pairs
 from crypto.state_proof import HASH_BYTES, KEY_BITS
 
 ReadPage = Callable[[bytes], bytes | None]
@@ -31,8 +31,6 @@ LEAF_DEPTH: Final = 16
 CELL: Final = HASH_BYTES
 """Bytes of a cell."""
 NO_CELL: Final = bytes(CELL)
-LEAF_TAG: Final = b"\x00"
-"""First byte of what a leaf hashes, the entry being the rest: see `crypto.state_proof.leaf_hash`."""
 BRANCH_TAGS: Final = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
 """First two bytes of what a branch hashes, by bit: see `crypto.state_proof.branch_hash`."""
 _INNER: Final = 0
@@ -67,64 +65,28 @@ def rehash(cells: mmap, nodes: Iterable[int], stop: int = 0) -> list[int]:
     nodes = list(nodes)
     while nodes and nodes[0] >> stop > 1:
         nodes = list(dict.fromkeys([node >> 1 for node in nodes]))
-        tag = BRANCH_TAGS[nodes[0].bit_length() - 1]
+        pairs = b"".join([cells[node * _PAIR : node * _PAIR + _PAIR] for node in nodes])
+        joined = join_pairs(BRANCH_TAGS[nodes[0].bit_length() - 1], pairs)
+        at = 0
         for node in nodes:
-            at = node * _PAIR
-            pair = cells[at : at + _PAIR]
-            at >>= 1
-            cells[at : at + CELL] = sha256(tag + pair).digest() if pair[0] and pair[CELL] else join(tag, pair)
+            cells[node * CELL : node * CELL + CELL] = joined[at : at + CELL]
+            at += CELL
     return nodes
 
 
-def join(tag: bytes, pair: bytes | bytearray) -> bytes:
-    """Cell from those of its two halves, each of which may be empty; the tag is that of the bit they differ in."""
-    if pair[0] and pair[CELL]:  # neither is empty, which this finds in all but a few cases
-        return sha256(tag + pair).digest()
-    left, right = bytes(pair[:CELL]), bytes(pair[CELL:])
-    return right if left == NO_CELL else left if right == NO_CELL else sha256(tag + pair).digest()
-
-
-def join_all(bit: int, cells: Sequence[bytes]) -> list[bytes]:
-    """Cells at depth `bit` from the cells one bit deeper, which are pairs of halves: half as many."""
-    tag = BRANCH_TAGS[bit]
-    return [
-        sha256(tag + left + right).digest() if left[0] and right[0] else join(tag, left + right)
-        for left, right in zip(cells[::2], cells[1::2], strict=True)
-    ]
-
-
-def fold(depth: int, cells: Sequence[bytes]) -> bytes:
-    """Cell at `depth` from the 1, 2, 4, ... 32 cells some bits below it."""
-    bit = depth + len(cells).bit_length() - 1
-    while len(cells) > 1:
+def rows_above(depth: int, cells: bytes) -> list[bytes]:
+    """Rows of cells from the given one, some bits below `depth`, upward to the single cell at `depth`."""
+    rows = [cells]
+    bit = depth + (len(cells) // CELL).bit_length() - 1
+    while bit > depth:
         bit -= 1
-        cells = join_all(bit, cells)
-    return cells[0]
+        rows.append(join_pairs(BRANCH_TAGS[bit], rows[-1]))
+    return rows
 
 
-def root_of_leaves(entries: Iterable[bytes]) -> bytes:
-    """Cell of the crit-bit tree over entries (key || SHA-256 of the record) in strictly ascending order of keys.
-
-    Streams: `bits` are the open branches, from the root down, whose left halves and newest leaf are in `hashes`. A leaf
-    that differs from the one before it at a bit closes every branch below that bit.
-    """
-    bits: list[int] = []
-    hashes: list[bytes] = []
-    last = 0
-    for entry in entries:
-        key = int.from_bytes(entry[:HASH_BYTES], "big")
-        if hashes:
-            bit = KEY_BITS - (key ^ last).bit_length()
-            while bits and bits[-1] > bit:
-                right = hashes.pop()
-                hashes[-1] = sha256(BRANCH_TAGS[bits.pop()] + hashes[-1] + right).digest()
-            bits.append(bit)
-        hashes.append(sha256(LEAF_TAG + entry).digest())
-        last = key
-    while bits:
-        right = hashes.pop()
-        hashes[-1] = sha256(BRANCH_TAGS[bits.pop()] + hashes[-1] + right).digest()
-    return hashes[0] if hashes else NO_CELL
+def fold(depth: int, cells: bytes) -> bytes:
+    """Cell at `depth` from the row of 1, 2, 4, ... 32 cells some bits below it."""
+    return rows_above(depth, cells)[-1]
 
 
 def stored_page(read: ReadPage, key: bytes) -> bytes:
@@ -145,8 +107,8 @@ def encode_cells(cells: bytes) -> bytes:
     return b"\x00" + cells
 
 
-def decode_cells(page: bytes, depth: int) -> list[bytes]:
-    """The 8 or 32 cells of an inner page; raises DamagedTree."""
+def decode_cells(page: bytes, depth: int) -> bytes:
+    """The row of 8 or 32 cells of an inner page; raises DamagedTree."""
     if page[0] != _INNER or len(page) != 1 + (HASH_BYTES << width(depth)):
         raise DamagedTree(f"inner page of depth {depth} is unreadable")
-    return [page[at : at + HASH_BYTES] for at in range(1, len(page), HASH_BYTES)]
+    return page[1:]

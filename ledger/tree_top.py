@@ -15,9 +15,9 @@ from .tree_pages import (
     ReadPage,
     decode_cells,
     encode_cells,
-    join_all,
     page_key,
     rehash,
+    rows_above,
     stored_page,
     width,
 )
@@ -128,18 +128,12 @@ class TreeTop:
     def fill(self, page: int, cut: int, stored: bytes | None) -> None:
         """Write the cells of an inner page and all between it and its node, once they hash to the node's."""
         if stored:
-            cells = decode_cells(stored, cut)
-            levels = [cells]
-            bit = cut + width(cut)
-            while len(cells) > 1:
-                bit -= 1
-                cells = join_all(bit, cells)
-                levels.append(cells)
-            if cells[0] != self.cell(page):
+            rows = rows_above(cut, decode_cells(stored, cut))
+            if rows[-1] != self.cell(page):
                 raise DamagedTree(f"page of depth {cut} does not hash to the cell above it")
-            for height, level in enumerate(levels):
+            for height, row in enumerate(rows):
                 first = page << (width(cut) - height)
-                self._cells[first * CELL : (first + len(level)) * CELL] = b"".join(level)
+                self._cells[first * CELL : first * CELL + len(row)] = row
         self._loaded[page] = 1
 
 

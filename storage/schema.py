@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = b"4"
+SCHEMA_VERSION: Final = b"5"
 META_SCHEMA: Final = b"Mschema"
 META_GENESIS: Final = b"Mgenesis"
 META_HEAD: Final = b"Mhead"

@@ -9,6 +9,7 @@ from runpy import run_path
 
 import pytest
 
+from crypto.bulk_hashes import hash_each, join_pairs, root_of_entries
 from poolchain.version import is_compiled
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,3 +36,8 @@ def test_all_of_them_are_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
     origins = {name: found.origin for name in named_modules(monkeypatch) if (found := find_spec(name))}
     assert [name for name, origin in origins.items() if origin is None or origin.endswith(".py")] == []
     assert len(origins) == len(named_modules(monkeypatch))
+
+
+@pytest.mark.skipif(not is_compiled() and not IS_REQUIRED, reason="the rooms are interpreted; see make compiled")
+def test_many_hashes_are_taken_in_one_call() -> None:
+    assert {function.__module__ for function in (hash_each, join_pairs, root_of_entries)} == {"crypto._quick_hashes"}

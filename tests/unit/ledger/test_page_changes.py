@@ -25,7 +25,7 @@ def entries(count: int) -> bytes:
 
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 31])
 def test_leaf_pages_of_every_form_are_changed(count: int) -> None:
-    old = leaf_page(LEAF_DEPTH, entries(count))[0]
+    old = leaf_page(entries(count))[0]
     for changes in ([(KEYS[0], HASH)], [(KEYS[0], None)], [(KEYS[0], HASH), (KEYS[32], HASH)]):
         undo = leaves_back(entries(count), changes)
         new = update_leaf_page(old, LEAF_DEPTH, changes)
@@ -38,8 +38,8 @@ def test_leaf_pages_of_every_form_are_changed(count: int) -> None:
 def test_a_key_that_also_stands_for_a_records_hash_is_found_where_keys_stand() -> None:
     """The second key is the hash of the first one's record."""
     page = KEYS[0] + KEYS[1] + KEYS[1] + HASH
-    old = leaf_page(LEAF_DEPTH, page)[0]
-    new = leaf_page(LEAF_DEPTH, KEYS[0] + KEYS[1])[0]
+    old = leaf_page(page)[0]
+    new = leaf_page(KEYS[0] + KEYS[1])[0]
     assert changed(LEAF_DEPTH, new, leaves_back(page, [(KEYS[1], None)])) == old
 
 
@@ -56,7 +56,7 @@ def test_inner_pages_are_undone_by_cell_also_to_and_from_nothing() -> None:
 
 
 def test_joined_changes_are_the_same_as_one_after_the_other() -> None:
-    old = leaf_page(LEAF_DEPTH, entries(10))[0]
+    old = leaf_page(entries(10))[0]
     first = leaves_change([(KEYS[0], HASH), (KEYS[1], None), (KEYS[20], HASH)])
     second = leaves_change([(KEYS[1], HASH), (KEYS[20], None), (KEYS[2], HASH)])
     both = joined(joined(b"", first), second)
@@ -67,13 +67,13 @@ def test_joined_changes_are_the_same_as_one_after_the_other() -> None:
 
 
 def test_a_page_that_had_another_form_is_kept_whole() -> None:
-    old = leaf_page(LEAF_DEPTH, entries(32))[0]
+    old = leaf_page(entries(32))[0]
     assert old is not None
     assert changed(LEAF_DEPTH, encode_cells(CELLS), whole_page(old)) == old
 
 
 def test_what_does_not_fit_the_page_is_refused() -> None:
-    inner, leaves = encode_cells(CELLS), leaf_page(LEAF_DEPTH, entries(32))[0]
+    inner, leaves = encode_cells(CELLS), leaf_page(entries(32))[0]
     for page, undo in (
         (inner, leaves_back(b"", [(KEYS[0], HASH)])),
         (leaves, cells_change([(0, HASH)])),
