@@ -21,9 +21,9 @@ _MODULES = (
 """The part of the storage room that only makes and reads bytes."""
 _PEERS = ("peers/book.py", "peers/open_books.py", "peers/payment.py", "peers/price_list.py", "peers/till.py")
 """How a payment is judged: pure, like the rules."""
-_INTERPRETED = ("crypto/node_tree.py", "crypto/bulk_hashes.py", "ledger/recent.py")
-"""A class with an interpreted one, of a library, for its base; what chooses between two ways at its start; and what
-every look-up passes, so that a block in the making gives up the interpreter's lock there: compiled code never does."""
+_INTERPRETED = ("crypto/node_tree.py", "crypto/bulk_hashes.py", "ledger/courtesy.py")
+"""A class with an interpreted one, of a library, for its base; what chooses between two ways at its start; and
+where a block in the making gives up the interpreter's lock: compiled code never does."""
 _QUICK_HASHES = ("crypto._quick_hashes", ["crypto/_quick_hashes.c"])
 """The one source that is not Python: what `crypto/plain_hashes.py` says, in one call for many hashes."""
 

@@ -15,6 +15,7 @@ from crypto.eip712 import Domain
 from crypto.merkle import hash_leaf, root
 from ledger import supply
 from ledger.block import Block
+from ledger.courtesy import give_way
 from ledger.errors import InvalidBlock, InvariantViolation, Refusal
 from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
@@ -89,6 +90,7 @@ class Chain:
         included: list[AnyTransaction] = []
         skipped: list[tuple[AnyTransaction, Refusal]] = []
         for transaction in candidates:
+            give_way()
             try:
                 execution.apply(transaction)
             except Refusal as refusal:
@@ -211,6 +213,7 @@ def _read_page(pages: Recent, read: ReadPage, key: bytes) -> bytes | None:
 
     One that is read is not kept: most are changed by the same block, and kept then.
     """
+    give_way()
     found = pages.find(key)
     return read(key) if found is UNKNOWN else found
 

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Final
 
 from ledger.block import Block, SealedHeader
+from ledger.courtesy import give_way
 from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.page_changes import joined
@@ -124,6 +125,7 @@ class ChainStore:
         LevelDB merges again and again.
         """
         for key, page in tree.pages.items():
+            give_way()
             tail = self._tails.find(key)
             if tail is UNKNOWN or tail is None:
                 tail = self._view.tail(key)
