@@ -16,7 +16,7 @@ COMPILED := $(VENV)/.compiled
 PEER := benchmarks/solidity/node_modules/.installed
 ORACLES := tests/js/node_modules/.installed clients/js/node_modules/.installed $(PEER)
 # What a compiled room is made of; a change makes it anew.
-SOURCES := setup.py pyproject.toml $(wildcard crypto/*.py ledger/*.py txtypes/*.py consensus/*.py storage/*.py rpc/*.py rpc/*/*.py light/*.py peers/*.py poolchain/*.py poolchain/*/*.py)
+SOURCES := setup.py pyproject.toml $(wildcard crypto/*.py crypto/*.c ledger/*.py txtypes/*.py consensus/*.py storage/*.py rpc/*.py rpc/*/*.py light/*.py peers/*.py poolchain/*.py poolchain/*/*.py)
 # Run with these, Python takes the rooms from where they are installed, and only what is not installed from here.
 INSTALLED = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages))
 AS_INSTALLED = PYTHONSAFEPATH=1 PYTHONPATH=$(INSTALLED):.

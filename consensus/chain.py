@@ -90,7 +90,6 @@ class Chain:
         included: list[AnyTransaction] = []
         skipped: list[tuple[AnyTransaction, Refusal]] = []
         for transaction in candidates:
-            give_way()
             try:
                 execution.apply(transaction)
             except Refusal as refusal:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+from ledger.courtesy import give_way
 from ledger.errors import Refusal
 from ledger.genesis import Genesis
 from ledger.state import StateReader
@@ -90,6 +91,7 @@ class Mempool:
         heapify(ready)
         selected: dict[bytes, AnyTransaction] = {}
         while ready and len(selected) < transactions_max:
+            give_way()
             pending = self._lanes.by_hash[heappop(ready)[-1]]
             if len(pending.transaction.raw) <= bytes_max:
                 bytes_max -= len(pending.transaction.raw)

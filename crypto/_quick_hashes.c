@@ -1,6 +1,7 @@
-/* What crypto/plain_hashes.py says, with one call for many hashes: of the half microsecond that hashlib takes for a node
- * of a tree, the hash is a fifth. The hash itself is that of the OpenSSL on which hashlib stands. Whatever is wrong with
- * an argument is refused as it is there. Tests compare the two.
+/* What crypto/plain_hashes.py says, with one call for many hashes: of the half microsecond that hashlib takes for a
+ * node of a tree, the hash is a fifth. The hash itself is that of the OpenSSL on which hashlib stands. What is a
+ * ValueError there is one here, in the same words; other types than bytes, and a list of them, are refused. Tests
+ * compare the two.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -14,7 +15,7 @@
 #define ENTRY 64
 #define PAIR 64
 
-/* OpenSSL's SHA256_CTX: the eight words of the state, then what it needs to cut messages into blocks, which is done here. */
+/* OpenSSL's SHA256_CTX: the eight words of the state, then what it needs to cut messages into blocks: done here. */
 typedef struct {
     uint32_t words[8];
     uint32_t unused[20];
@@ -28,7 +29,8 @@ static const uint32_t START[8] = {
 static const unsigned char EMPTY[HASH];
 
 /* Hash a tag of at most two bytes and what follows it. */
-static void hash(const unsigned char *tag, size_t tag_bytes, const unsigned char *data, size_t bytes, unsigned char *digest)
+static void hash(const unsigned char *tag, size_t tag_bytes, const unsigned char *data, size_t bytes,
+                 unsigned char *digest)
 {
     Context context;
     unsigned char block[2 * BLOCK];
@@ -60,21 +62,19 @@ static void hash(const unsigned char *tag, size_t tag_bytes, const unsigned char
         digest[at] = (unsigned char)(context.words[at / 4] >> (24 - at % 4 * 8));
 }
 
-/* Root of entries whose keys ascend; -1 where they are seen not to. */
-static int root(const unsigned char *entries, Py_ssize_t count, unsigned char *digest)
+/* Root of entries whose keys ascend strictly, hence of at most 256 branches one below the other. */
+static void root(const unsigned char *entries, Py_ssize_t count, unsigned char *digest)
 {
     const unsigned char *const last = entries + (count - 1) * ENTRY;
     unsigned char halves[PAIR], tag[2] = {1, 0};
     int byte = 0, bit = 0;
 
     if (count == 1) {
-        hash((const unsigned char *)"\0", 1, entries, ENTRY, digest);
-        return 0;
+        hash(EMPTY, 1, entries, ENTRY, digest);
+        return;
     }
-    while (byte < KEY && entries[byte] == last[byte])
+    while (entries[byte] == last[byte])
         byte++;
-    if (byte == KEY || entries[byte] > last[byte])
-        return -1;
     while (!((entries[byte] ^ last[byte]) & 0x80 >> bit))
         bit++;
     /* The last one has the bit set: the first one that has is among those behind the first entry. */
@@ -86,35 +86,47 @@ static int root(const unsigned char *entries, Py_ssize_t count, unsigned char *d
         else
             low = middle + 1;
     }
-    if (root(entries, low, halves) || root(entries + low * ENTRY, count - low, halves + HASH))
-        return -1;
+    root(entries, low, halves);
+    root(entries + low * ENTRY, count - low, halves + HASH);
     tag[1] = (unsigned char)(8 * byte + bit);
     hash(tag, sizeof tag, halves, PAIR, digest);
-    return 0;
 }
 
-static const unsigned char *bytes_of(PyObject *data)
+static int ascends_strictly(const unsigned char *entries, Py_ssize_t count)
 {
-    return (const unsigned char *)PyBytes_AS_STRING(data);
+    for (Py_ssize_t at = 1; at < count; at++)
+        if (memcmp(entries + (at - 1) * ENTRY, entries + at * ENTRY, KEY) >= 0)
+            return 0;
+    return 1;
+}
+
+static unsigned char *bytes_of(PyObject *data)
+{
+    return (unsigned char *)PyBytes_AS_STRING(data);
 }
 
 static PyObject *hash_each(PyObject *Py_UNUSED(module), PyObject *messages)
 {
-    if (!PyList_Check(messages))
+    if (!PyList_CheckExact(messages))
         return PyErr_Format(PyExc_TypeError, "expected a list of bytes");
     const Py_ssize_t count = PyList_GET_SIZE(messages);
     PyObject *const found = PyList_New(count);
+    /* A new list may start the collector, and what that runs may do anything; new bytes do not. */
+    if (found && PyList_GET_SIZE(messages) != count) {
+        Py_DECREF(found);
+        return PyErr_Format(PyExc_RuntimeError, "the list was changed while it was read");
+    }
 
     for (Py_ssize_t at = 0; found && at < count; at++) {
         PyObject *const message = PyList_GET_ITEM(messages, at);
-        PyObject *const digest = PyBytes_Check(message)
+        PyObject *const digest = PyBytes_CheckExact(message)
                                      ? PyBytes_FromStringAndSize(NULL, HASH)
                                      : PyErr_Format(PyExc_TypeError, "expected a list of bytes");
         if (!digest) {
             Py_DECREF(found);
             return NULL;
         }
-        hash(EMPTY, 0, bytes_of(message), (size_t)PyBytes_GET_SIZE(message), (unsigned char *)PyBytes_AS_STRING(digest));
+        hash(EMPTY, 0, bytes_of(message), (size_t)PyBytes_GET_SIZE(message), bytes_of(digest));
         PyList_SET_ITEM(found, at, digest);
     }
     return found;
@@ -122,18 +134,18 @@ static PyObject *hash_each(PyObject *Py_UNUSED(module), PyObject *messages)
 
 static PyObject *join_pairs(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 2 || !PyBytes_Check(arguments[0]) || !PyBytes_Check(arguments[1]))
+    if (count != 2 || !PyBytes_CheckExact(arguments[0]) || !PyBytes_CheckExact(arguments[1]))
         return PyErr_Format(PyExc_TypeError, "expected a tag and a row of hashes");
     const size_t tag_bytes = (size_t)PyBytes_GET_SIZE(arguments[0]);
     const Py_ssize_t bytes = PyBytes_GET_SIZE(arguments[1]);
     if (tag_bytes > 2 || bytes % PAIR)
-        return PyErr_Format(PyExc_ValueError, "expected pairs of hashes");
+        return PyErr_Format(PyExc_ValueError, "expected a tag of at most two bytes and pairs of hashes");
     PyObject *const joined = PyBytes_FromStringAndSize(NULL, bytes / 2);
     if (!joined)
         return NULL;
 
     const unsigned char *pair = bytes_of(arguments[1]), *const end = pair + bytes;
-    unsigned char *to = (unsigned char *)PyBytes_AS_STRING(joined);
+    unsigned char *to = bytes_of(joined);
     for (; pair < end; pair += PAIR, to += HASH) {
         if (!memcmp(pair, EMPTY, HASH))
             memcpy(to, pair + HASH, HASH);
@@ -147,14 +159,15 @@ static PyObject *join_pairs(PyObject *Py_UNUSED(module), PyObject *const *argume
 
 static PyObject *root_of_entries(PyObject *Py_UNUSED(module), PyObject *entries)
 {
-    if (!PyBytes_Check(entries))
+    if (!PyBytes_CheckExact(entries))
         return PyErr_Format(PyExc_TypeError, "expected entries");
     const Py_ssize_t bytes = PyBytes_GET_SIZE(entries);
     unsigned char digest[HASH];
     if (!bytes || bytes % ENTRY)
         return PyErr_Format(PyExc_ValueError, "expected one or more entries of 64 bytes");
-    if (root(bytes_of(entries), bytes / ENTRY, digest))
+    if (!ascends_strictly(bytes_of(entries), bytes / ENTRY))
         return PyErr_Format(PyExc_ValueError, "keys are not in strictly ascending order");
+    root(bytes_of(entries), bytes / ENTRY, digest);
     return PyBytes_FromStringAndSize((const char *)digest, HASH);
 }
 
@@ -172,17 +185,34 @@ static int find_transform(void)
     return transform != NULL;
 }
 
+/* Hash an example of FIPS 180, three blocks with its padding: is what was found what it should be? */
+static int hashes_as_published(void)
+{
+    static const unsigned char message[] =
+        "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+        "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu";
+    static const unsigned char published[HASH] = {
+        0xcf, 0x5b, 0x16, 0xa7, 0x78, 0xaf, 0x83, 0x80, 0x03, 0x6c, 0xe5, 0x9e, 0x7b, 0x04, 0x92, 0x37,
+        0x0b, 0x24, 0x9b, 0x11, 0xe8, 0xf0, 0x7a, 0x51, 0xaf, 0xac, 0x45, 0x03, 0x7a, 0xfe, 0xe9, 0xd1,
+    };
+    unsigned char digest[HASH];
+    hash(message, 2, message + 2, sizeof message - 3, digest);
+    return !memcmp(digest, published, HASH);
+}
+
 static PyMethodDef FUNCTIONS[] = {
     {"hash_each", hash_each, METH_O, NULL},
     {"join_pairs", (PyCFunction)(void (*)(void))join_pairs, METH_FASTCALL, NULL},
     {"root_of_entries", root_of_entries, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
-static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, .m_name = "_quick_hashes", .m_size = -1, .m_methods = FUNCTIONS};
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT, .m_name = "_quick_hashes", .m_size = -1, .m_methods = FUNCTIONS,
+};
 
 PyMODINIT_FUNC PyInit__quick_hashes(void)
 {
-    if (!find_transform()) {
+    if (!find_transform() || !hashes_as_published()) {
         PyErr_Clear();
         return PyErr_Format(PyExc_ImportError, "hashlib does not stand on an OpenSSL with SHA256_Transform");
     }

@@ -1,6 +1,6 @@
 """Many SHA-256 hashes in one call, for trees: see `crypto.plain_hashes`.
 
-A call of hashlib takes four times as long as the hash of a node itself, and a settlement has forty of them.
+A call of hashlib takes four times as long as the hash of a node itself, and a settlement has fifteen to forty of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Merkle trees of RFC 9162 section 2.1 over SHA-256.
 
-`root` is the hot path (two trees for every block) and a loop of our own, seven times faster than building a tree
-object; the tests compare it with pymerkle. Proofs from stored nodes are in `crypto.node_tree`.
+`root` is the hot path (two trees for every block) and our own, many times faster than building a tree object; the
+tests compare it with pymerkle. Proofs from stored nodes are in `crypto.node_tree`.
 """
 
 from __future__ import annotations

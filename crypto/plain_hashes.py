@@ -6,6 +6,7 @@ This says what `crypto.bulk_hashes` gives; where the rooms are compiled, `_quick
 from __future__ import annotations
 
 from hashlib import sha256
+from operator import lt
 from typing import Final
 
 from .state_proof import HASH_BYTES, KEY_BITS
@@ -13,6 +14,7 @@ from .state_proof import HASH_BYTES, KEY_BITS
 ENTRY_BYTES: Final = 2 * HASH_BYTES
 _EMPTY: Final = bytes(HASH_BYTES)
 _PAIR: Final = 2 * HASH_BYTES
+_TAG_BYTES_MAX: Final = 2
 _LEAF_TAG: Final = b"\x00"
 _BRANCH_TAGS: Final = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
 
@@ -25,11 +27,11 @@ def hash_each(messages: list[bytes]) -> list[bytes]:
 def join_pairs(tag: bytes, hashes: bytes) -> bytes:
     """Return SHA-256(tag || left || right) of each pair in a row of hashes, as a row of half as many.
 
-    A hash of 32 zeros stands for nothing: a pair with such a half is its other half. The tag has at most two bytes.
-    Raises ValueError for a row that is not one of pairs.
+    A hash of 32 zeros stands for nothing: a pair with such a half is its other half. Raises ValueError for a row that
+    is not one of pairs, and for a tag of more than two bytes.
     """
-    if len(hashes) % _PAIR:
-        raise ValueError("expected pairs of hashes")
+    if len(hashes) % _PAIR or len(tag) > _TAG_BYTES_MAX:
+        raise ValueError("expected a tag of at most two bytes and pairs of hashes")
     pairs = [hashes[at : at + _PAIR] for at in range(0, len(hashes), _PAIR)]
     return b"".join([_join(tag, pair) for pair in pairs])
 
@@ -37,10 +39,13 @@ def join_pairs(tag: bytes, hashes: bytes) -> bytes:
 def root_of_entries(entries: bytes) -> bytes:
     """Return the root of the crit-bit tree (`crypto.state_proof`) over entries in strictly ascending order of keys.
 
-    An entry is key || SHA-256 of the record. Raises ValueError for no entries, or where the order is seen to be broken.
+    An entry is key || SHA-256 of the record. Raises ValueError for no entries, and for any other order.
     """
     if not entries or len(entries) % ENTRY_BYTES:
         raise ValueError("expected one or more entries of 64 bytes")
+    keys = [entries[at : at + HASH_BYTES] for at in range(0, len(entries), ENTRY_BYTES)]
+    if not all(map(lt, keys, keys[1:])):
+        raise ValueError("keys are not in strictly ascending order")
     return _root(entries, 0, len(entries))
 
 
@@ -59,8 +64,6 @@ def _root(entries: bytes, start: int, end: int) -> bytes:
     last = end - ENTRY_BYTES
     first_key = int.from_bytes(entries[start : start + HASH_BYTES], "big")
     last_key = int.from_bytes(entries[last : last + HASH_BYTES], "big")
-    if first_key >= last_key:
-        raise ValueError("keys are not in strictly ascending order")
     bit = KEY_BITS - (first_key ^ last_key).bit_length()
     byte, mask = bit >> 3, 0x80 >> (bit & 7)
     while not entries[middle + byte] & mask:  # the last one has it

@@ -28,31 +28,34 @@ _FEW_CHANGES: Final = 8
 _LEAVES: Final = b"\x01"
 
 
-def leaf_page(entries: bytes) -> tuple[bytes | None, bytes]:
-    """Page and cell of at most MAX_LEAVES sorted entries with a common prefix; None for no entries.
+def leaf_page(entries: bytes) -> bytes | None:
+    """Page of at most MAX_LEAVES sorted entries with a common prefix; None for no entries."""
+    return _LEAVES + entries if entries else None
 
-    Raises DamagedTree where they are not sorted.
-    """
+
+def leaf_cell(entries: bytes) -> bytes:
+    """Cell of these entries; raises DamagedTree unless their keys ascend strictly."""
     if not entries:
-        return None, NO_CELL
+        return NO_CELL
     try:
-        return _LEAVES + entries, root_of_entries(entries)
+        return root_of_entries(entries)
     except ValueError as error:
         raise DamagedTree(f"leaf page is unreadable: {error}") from error
 
 
-def update_leaf_page(page: bytes | None, depth: int, changes: Sequence[Change]) -> tuple[bytes | None, bytes] | bytes:
-    """New page and cell of a leaf page after changes; the entries alone where they are too many for one page."""
-    entries = put_entries(entries_in(page) if page else b"", depth, changes)
-    return entries if len(entries) > MAX_LEAVES * ENTRY_BYTES else leaf_page(entries)
-
-
-def entries_in(page: bytes) -> bytes:
-    """Entries of a leaf page in one byte string; raises DamagedTree."""
+def entries_in(page: bytes | None) -> bytes:
+    """Entries of a leaf page in one byte string; raises DamagedTree. Whether they are sorted, `leaf_cell` finds out."""
+    if page is None:
+        return b""
     entries = page[1:]
     if page[:1] != _LEAVES or not entries or len(entries) % ENTRY_BYTES:
         raise DamagedTree("leaf page is unreadable")
     return entries
+
+
+def are_too_many(entries: bytes) -> bool:
+    """Whether one page cannot hold them."""
+    return len(entries) > MAX_LEAVES * ENTRY_BYTES
 
 
 def split_entries(entries: bytes) -> list[bytes]:

@@ -15,7 +15,7 @@ from typing import Final
 
 from crypto.state_proof import HASH_BYTES
 
-from .leaf_pages import ENTRY_BYTES, Change, update_leaf_page
+from .leaf_pages import ENTRY_BYTES, Change, are_too_many, entries_in, leaf_page, put_entries
 from .tree_pages import CELL, DamagedTree, encode_cells, is_inner_page, width
 
 _WHOLE: Final = b"\x00"
@@ -23,7 +23,7 @@ _CELLS: Final = b"\x01"
 _LEAVES: Final = b"\x02"
 _ABSENT: Final = b"\x00"
 _PRESENT: Final = b"\x01"
-_PLACES: Final = tuple(bytes([place]) for place in range(32))
+_PLACES: Final = tuple(bytes([place]) for place in range(256))
 _PLACE_AND_CELL: Final = 1 + CELL
 
 
@@ -61,10 +61,10 @@ def changed(depth: int, page: bytes | None, change: bytes) -> bytes | None:
         return _put_cells(page or encode_cells(bytes(CELL << width(depth))), content)
     if page and is_inner_page(page):
         raise DamagedTree(f"a change does not fit the page of depth {depth}")
-    other = update_leaf_page(page, depth, _by_key(content))
-    if isinstance(other, bytes):
+    entries = put_entries(entries_in(page), depth, _by_key(content))
+    if are_too_many(entries):
         raise DamagedTree(f"a page of depth {depth} has too many leaves")
-    return other[0]
+    return leaf_page(entries)
 
 
 def find_item(row: bytes, start: bytes, item_bytes: int) -> int:

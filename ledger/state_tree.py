@@ -14,13 +14,13 @@ from typing import Final
 from crypto.bulk_hashes import hash_each, root_of_entries
 from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, HASH_BYTES, KEY_BITS, PRESENT, StateProof, key_bit
 
-from .leaf_pages import Change, entries_in, split_entries, update_leaf_page
+from .courtesy import give_way
+from .leaf_pages import Change, are_too_many, entries_in, leaf_cell, leaf_page, put_entries, split_entries
 from .page_changes import cells_change, leaves_back, leaves_change, whole_page
 from .tree_pages import (
     CELL,
     LEAF_DEPTH,
     NO_CELL,
-    DamagedTree,
     Pages,
     ReadPage,
     decode_cells,
@@ -120,6 +120,7 @@ def _by_page(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, lis
     keys = sorted(changes)
     hashes = iter(hash_each([record for key in keys if (record := changes[key]) is not None]))
     for key in keys:
+        give_way()
         node = mark | int.from_bytes(key[:4], "big") >> rest
         change = key, None if changes[key] is None else next(hashes)
         if node in parts:
@@ -166,14 +167,14 @@ class _PageWriter:
 
     def update_leaves(self, key: bytes, depth: int, old: bytes | None, changes: Sequence[Change]) -> bytes:
         """New cell of a leaf page; it becomes an inner page if its leaves are too many."""
-        result = update_leaf_page(old, depth, changes)
-        if isinstance(result, bytes):
-            leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(result)]
+        before = entries_in(old)
+        entries = put_entries(before, depth, changes)
+        if are_too_many(entries):
+            leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(entries)]
             return self._update_cells(key, depth, old, leaves)
-        if result[0] != old:
-            back = leaves_back(entries_in(old) if old else b"", changes)
-            self.put(key, result[0], back, leaves_change(changes) if old else b"")
-        return result[1]
+        if entries != before:
+            self.put(key, leaf_page(entries), leaves_back(before, changes), leaves_change(changes) if old else b"")
+        return leaf_cell(entries)
 
     def put(self, key: bytes, page: bytes | None, undo: bytes, change: bytes) -> None:
         """Keep a new page; the change is empty where there was none of this form."""
@@ -222,11 +223,10 @@ def prove(read: ReadPage, key: bytes) -> StateProof:
         index = _descend(key, depth, decode_cells(page, depth), path)
         prefix = prefix << width(depth) | index
         depth += width(depth)
-        below = read(page_key(depth, prefix))
-        if below is None:
-            raise DamagedTree(f"page of depth {depth} is missing")
-        page = below
-    leaf = _descend_leaves(key, split_entries(entries_in(page)), path)
+        page = stored_page(read, page_key(depth, prefix))
+    entries = entries_in(page)
+    leaf_cell(entries)  # refuses what is not sorted, and what follows relies on that
+    leaf = _descend_leaves(key, split_entries(entries), path)
     path.reverse()
     if leaf.startswith(key):
         return StateProof(PRESENT, b"", b"", tuple(path))

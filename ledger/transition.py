@@ -13,6 +13,7 @@ from typing import Final
 
 from crypto.merkle import root
 
+from .courtesy import give_way
 from .errors import InvalidBlock, Refusal
 from .genesis import Genesis
 from .header import Header
@@ -72,6 +73,7 @@ class BlockExecution:
         due = parent.due_pools(height, genesis.max_expiries_per_block)
         self._expired = tuple(due)
         for cptx_hash in due:
+            give_way()
             _expire(self._state, cptx_hash)
 
     def has_room(self, transaction: AnyTransaction) -> bool:
@@ -84,6 +86,7 @@ class BlockExecution:
 
     def apply(self, transaction: AnyTransaction) -> Receipt:
         """Apply the next transaction; raises Refusal and changes nothing when it breaks a rule."""
+        give_way()
         if not self.has_room(transaction):
             raise Refusal(NO_ROOM, "a block within maxBlockTransactions and maxBlockBytes", "more")
         receipt = apply_transaction(self._state, transaction, self._context)

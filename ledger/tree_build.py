@@ -8,7 +8,7 @@ from itertools import groupby
 
 from crypto.state_proof import EMPTY_ROOT, HASH_BYTES, KEY_BITS, branch_hash, leaf_hash
 
-from .leaf_pages import MAX_LEAVES, leaf_page
+from .leaf_pages import MAX_LEAVES, leaf_cell, leaf_page
 from .tree_pages import (
     LEAF_DEPTH,
     NO_CELL,
@@ -62,10 +62,10 @@ def _pages_at(depth: int, entries: Iterable[bytes], put: PutPage) -> Iterator[tu
             below = _pages_at(depth + width(depth), leaves, put)
             yield from _inner_pages(depth, below, put)
         else:
-            page, cell = leaf_page(b"".join(leaves))
-            if page is not None:
+            below_prefix = b"".join(leaves)
+            if (page := leaf_page(below_prefix)) is not None:
                 put(page_key(depth, prefix), page)
-            yield prefix, cell
+            yield prefix, leaf_cell(below_prefix)
 
 
 def _inner_pages(depth: int, below: Iterable[tuple[int, bytes]], put: PutPage) -> Iterator[tuple[int, bytes]]:

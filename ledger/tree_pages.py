@@ -4,9 +4,9 @@ A *cell* is the hash of the crit-bit subtree of all keys with a common prefix, 3
 there is none. Two neighbouring cells give their parent's (`crypto.plain_hashes.join_pairs`), so cells may be kept at
 fixed depths (in bits) although the committed tree has nodes only where keys differ.
 
-The cuts are before the first and the fourth bit of every byte: depths 0, 3, 8, 11, 16, 19, ... An *inner page* of
-depth d holds the cells at the next cut. From LEAF_DEPTH on a page may be a *leaf page* (`ledger.leaf_pages`) with all
-leaves of its prefix. The first byte says which: 0x00 inner, 0x01 leaves.
+The cuts are before the first bit of every byte, and from LEAF_DEPTH on before the fourth one, too: depths 0, 8, 16, 19,
+24, 27, ... An *inner page* of depth d holds the cells at the next cut. From LEAF_DEPTH on a page may be a *leaf page*
+(`ledger.leaf_pages`) with all leaves of its prefix. The first byte says which: 0x00 inner, 0x01 leaves.
 
 Page key: depth (1 byte) || prefix, left-aligned in as few bytes as hold it. Pages are opaque bytes
 for whoever stores them. Source: docs/decisions/0002-state-tree.md.
@@ -33,7 +33,7 @@ CELL: Final = HASH_BYTES
 NO_CELL: Final = bytes(CELL)
 BRANCH_TAGS: Final = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
 """First two bytes of what a branch hashes, by bit: see `crypto.state_proof.branch_hash`."""
-_INNER: Final = 0
+_INNER: Final = b"\x00"
 _PAIR: Final = 2 * CELL
 
 
@@ -43,7 +43,7 @@ class DamagedTree(Exception):
 
 def width(depth: int) -> int:
     """Number of bits that the inner page at the cut `depth` spans."""
-    return 5 if depth & 7 else 3
+    return 8 if depth < LEAF_DEPTH else 5 if depth & 7 else 3
 
 
 def page_key(depth: int, prefix: int) -> bytes:
@@ -85,7 +85,7 @@ def rows_above(depth: int, cells: bytes) -> list[bytes]:
 
 
 def fold(depth: int, cells: bytes) -> bytes:
-    """Cell at `depth` from the row of 1, 2, 4, ... 32 cells some bits below it."""
+    """Cell at `depth` from the row of 1, 2, 4, ... 256 cells some bits below it."""
     return rows_above(depth, cells)[-1]
 
 
@@ -99,16 +99,16 @@ def stored_page(read: ReadPage, key: bytes) -> bytes:
 
 def is_inner_page(page: bytes) -> bool:
     """Whether a page holds cells, rather than leaves."""
-    return page[0] == _INNER
+    return page[:1] == _INNER
 
 
 def encode_cells(cells: bytes) -> bytes:
     """Inner page, 0x00 || cells, from the cells in one byte string; not to be stored if all of them are empty."""
-    return b"\x00" + cells
+    return _INNER + cells
 
 
 def decode_cells(page: bytes, depth: int) -> bytes:
-    """The row of 8 or 32 cells of an inner page; raises DamagedTree."""
-    if page[0] != _INNER or len(page) != 1 + (HASH_BYTES << width(depth)):
+    """The row of 8, 32 or 256 cells of an inner page; raises DamagedTree."""
+    if not is_inner_page(page) or len(page) != 1 + (HASH_BYTES << width(depth)):
         raise DamagedTree(f"inner page of depth {depth} is unreadable")
     return page[1:]

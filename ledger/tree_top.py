@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from mmap import mmap
 from typing import Final
 
+from .courtesy import give_way
 from .page_changes import cells_change
 from .tree_pages import (
     CELL,
@@ -22,7 +23,7 @@ from .tree_pages import (
     width,
 )
 
-_EMPTY_PAGES: Final = (NO_CELL * 8, NO_CELL * 32)
+_EMPTY_PAGES: Final = (NO_CELL * 8, NO_CELL * 256)
 
 
 def page_depths(bottom: int) -> list[int]:
@@ -35,7 +36,7 @@ def page_depths(bottom: int) -> list[int]:
 
 
 def depth_for(cache_bytes: int) -> int:
-    """Deepest cut whose levels, 2^(depth + 1) cells, fit into `cache_bytes`; from 3 to the one below LEAF_DEPTH."""
+    """Deepest cut whose levels, 2^(depth + 1) cells, fit into `cache_bytes`; from 8 to the one below LEAF_DEPTH."""
     lowest = LEAF_DEPTH + width(LEAF_DEPTH)
     fitting = [cut for cut in page_depths(lowest + 1)[1:] if CELL << (cut + 1) <= cache_bytes]
     return max(fitting, default=width(0))
@@ -106,6 +107,7 @@ class TreeTop:
                 bits = self._bits[node.bit_length() - 1]
                 changed.setdefault(node >> bits, []).append((node & (1 << bits) - 1, cell))
         for page, places in changed.items():
+            give_way()
             cut = page.bit_length() - 1
             size = CELL << width(cut)
             content = cells[page * size : page * size + size]

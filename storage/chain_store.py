@@ -105,6 +105,7 @@ class ChainStore:
         places: dict[bytes, bytes] = {}
         # In the order in which they were written, hence pools before their targets.
         for key, record in executed.result.changes.items():
+            give_way()
             yield schema.RECORD + key, record
             if key[:1] == b"p" and record is not None:
                 if before[key] is None:

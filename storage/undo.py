@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from struct import Struct
 from typing import Final
 
+from ledger.courtesy import give_way
 from ledger.page_changes import find_item
 
 from .schema import PAGE, RECORD, number
@@ -47,6 +48,7 @@ def undo_entries(height: int, records: Mapping[bytes, bytes | None], pages: Mapp
     packed: dict[bytes, list[bytes]] = {}
     for kind, replaced in ((RECORD, records), (PAGE, pages)):
         for key, old in replaced.items():
+            give_way()
             value = old or b""
             place = kind + bucket_of(kind, key)
             item = _LENGTHS.pack(len(key), len(value)) + key + value

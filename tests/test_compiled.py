@@ -39,5 +39,12 @@ def test_all_of_them_are_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not is_compiled() and not IS_REQUIRED, reason="the rooms are interpreted; see make compiled")
+@pytest.mark.skipif(find_spec("_hashlib") is None, reason="hashlib does not stand on OpenSSL")
 def test_many_hashes_are_taken_in_one_call() -> None:
     assert {function.__module__ for function in (hash_each, join_pairs, root_of_entries)} == {"crypto._quick_hashes"}
+
+
+def test_what_gives_up_the_interpreters_lock_is_never_compiled() -> None:
+    found = find_spec("ledger.courtesy")
+    assert found is not None
+    assert str(found.origin).endswith(".py")

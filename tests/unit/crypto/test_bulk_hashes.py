@@ -4,8 +4,10 @@ rules of `crypto.state_proof`.
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from types import ModuleType
 
@@ -71,8 +73,15 @@ def test_as_many_branches_as_a_key_has_bits_are_no_trouble(hashes: ModuleType) -
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (lambda module: module.join_pairs(b"\x01", bytes(63)), "expected pairs of hashes"),
-        (lambda module: module.join_pairs(b"\x01", bytes(96)), "expected pairs of hashes"),
+        (
+            lambda module: module.join_pairs(b"\x01", bytes(63)),
+            "expected a tag of at most two bytes and pairs of hashes",
+        ),
+        (
+            lambda module: module.join_pairs(b"\x01", bytes(96)),
+            "expected a tag of at most two bytes and pairs of hashes",
+        ),
+        (lambda module: module.join_pairs(b"\x01\x02\x03", bytes(64)), "expected a tag of at most two bytes"),
         (lambda module: module.root_of_entries(b""), "expected one or more entries of 64 bytes"),
         (lambda module: module.root_of_entries(bytes(65)), "expected one or more entries of 64 bytes"),
         (lambda module: module.root_of_entries(bytes(128)), "keys are not in strictly ascending order"),
@@ -89,17 +98,43 @@ def test_what_is_no_row_and_no_run_of_leaves_is_refused(
         call(hashes)
 
 
-def test_runs_whose_order_is_broken_end_with_a_hash_or_an_error(hashes: ModuleType) -> None:
-    """A damaged page leads nowhere, but it leads there."""
-    for _ in range(2_000):
-        entries = b"".join(
-            CHANCE.randbytes(1) + bytes(31) + CHANCE.randbytes(32) for _ in range(CHANCE.randrange(2, 9))
-        )
-        try:
-            found = hashes.root_of_entries(entries)
-        except ValueError:
-            continue
-        assert len(found) == 32
+def test_a_run_in_any_other_order_is_refused(hashes: ModuleType) -> None:
+    for _ in range(200):
+        ascending = sorted(CHANCE.randbytes(64) for _ in range(CHANCE.randrange(2, 40)))
+        at = CHANCE.randrange(len(ascending) - 1)
+        swapped = [*ascending[:at], ascending[at + 1], ascending[at], *ascending[at + 2 :]]
+        doubled = [*ascending[:at], ascending[at][:32] + CHANCE.randbytes(32), *ascending[at:]]
+        for entries in (swapped, doubled):
+            with pytest.raises(ValueError, match="keys are not in strictly ascending order"):
+                hashes.root_of_entries(b"".join(entries))
+
+
+def test_a_list_that_is_emptied_while_it_is_read_is_no_trouble() -> None:
+    """What the collector runs may do anything, and a call that makes a list may start it."""
+    threshold = gc.get_threshold()
+    messages = [b"message"] * 1_000
+    unused = [[number] for number in range(200)]  # no list that was given back is left to be taken
+    emptying = _Emptying(messages)
+    gc.collect()
+    gc.set_threshold(1)
+    try:
+        del emptying
+        with suppress(RuntimeError):
+            bulk_hashes.hash_each(messages)
+    finally:
+        gc.set_threshold(*threshold)
+    assert len(unused) == 200
+
+
+class _Emptying:
+    """Empties a list when the collector finds it."""
+
+    def __init__(self, messages: list[bytes]) -> None:
+        self.itself = self
+        self.messages = messages
+
+    def __del__(self) -> None:
+        self.messages.clear()
 
 
 def _root(entries: Sequence[bytes]) -> bytes:

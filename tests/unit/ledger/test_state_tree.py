@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, PRESENT, StateProof, verify_state_proof
-from ledger.leaf_pages import MAX_LEAVES
+from ledger.leaf_pages import MAX_LEAVES, entries_in, split_entries
 from ledger.page_changes import changed
 from ledger.state_tree import StateTree, TreeUpdate, prove
 from ledger.tree_build import build_pages, compute_root
-from ledger.tree_pages import LEAF_DEPTH, DamagedTree, page_key
+from ledger.tree_pages import LEAF_DEPTH, DamagedTree, is_inner_page, page_key
 from ledger.tree_top import depth_for
 
-CACHES = (0, 1 << 15, 1 << 20, 32 << 20)
+CACHES = (0, 1 << 15, 4 << 20, 32 << 20)
 Records = dict[bytes, bytes]
 Changes = Mapping[bytes, bytes | None]
 
@@ -155,14 +155,15 @@ def crowd(count: int, prefix: bytes = b"\x12\x34\x56", seed: int = 1) -> Records
 
 
 @pytest.mark.parametrize("count", [1, 2, MAX_LEAVES - 1, MAX_LEAVES, MAX_LEAVES + 1, 600])
-def test_pages_of_every_form_grow_and_shrink(count: int) -> None:
+def test_pages_of_few_and_many_leaves_grow_and_shrink(count: int) -> None:
     store = Store()
     records = crowd(count)
     for key, record in records.items():
         store.commit({key: record})
         assert store.tree.root == oracle(store.records)
     store.check()
-    assert max(map(len, store.pages.values())) <= 1 + MAX_LEAVES * 64
+    leaf_pages = [page for page in store.pages.values() if not is_inner_page(page)]
+    assert max(map(len, leaf_pages)) <= 1 + MAX_LEAVES * 64
     for key in list(records)[1:]:
         store.commit({key: None})
         assert store.tree.root == oracle(store.records)
@@ -265,7 +266,7 @@ def test_absent_and_present_kinds() -> None:
     assert prove(Store().pages.get, b"\xf0" * 32).kind == EMPTY
 
 
-@pytest.mark.parametrize("depth", [0, 3, 11, LEAF_DEPTH])
+@pytest.mark.parametrize("depth", [0, 8, LEAF_DEPTH])
 def test_missing_page_is_noticed(depth: int) -> None:
     store = Store(1 << 15)
     key = b"\xff" * 32
@@ -277,6 +278,20 @@ def test_missing_page_is_noticed(depth: int) -> None:
     if depth:
         with pytest.raises(DamagedTree, match="missing"):
             prove(store.pages.get, key)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 0, 1, 2), ()])
+def test_a_leaf_page_whose_entries_do_not_ascend_is_noticed(order: tuple[int, ...]) -> None:
+    store = Store()
+    store.commit(crowd(3))
+    key = page_key(LEAF_DEPTH, 0x1234)
+    entries = split_entries(entries_in(store.pages[key]))
+    store.pages[key] = b"\x01" + b"".join(entries[at] for at in order)
+    for leaf in entries:
+        with pytest.raises(DamagedTree, match="leaf page is unreadable"):
+            prove(store.pages.get, leaf[:32])
+    with pytest.raises(DamagedTree, match="leaf page is unreadable"):
+        store.tree.update({entries[0][:32]: b"newer"})
 
 
 def test_page_that_does_not_fit_the_root_is_noticed() -> None:
@@ -313,7 +328,7 @@ def test_key_that_stands_elsewhere_in_a_page() -> None:
 
 
 def test_memory_follows_the_limit() -> None:
-    assert [depth_for(limit) for limit in (0, 1 << 20, (32 << 20) - 1, 32 << 20, 1 << 40)] == [3, 11, 16, 19, 19]
+    assert [depth_for(limit) for limit in (0, 1 << 20, (32 << 20) - 1, 32 << 20, 1 << 40)] == [8, 8, 16, 19, 19]
 
 
 def test_page_keys_are_short_and_distinct() -> None:
