@@ -254,6 +254,7 @@ class Node:
             self._announce_drops(drops)
             if number % _STEPS_BETWEEN_PAUSES == 0:
                 await asyncio.sleep(0)
+        self.recent_blocks.keep(last)
         for transaction_hash in hashes:
             self._resolve(transaction_hash, None)
         for listener in self._listeners:

@@ -1,4 +1,4 @@
-"""The blocks that were read last, decoded: a thousand callers who wait for one block read it once.
+"""The blocks that were made or read last, decoded: a thousand callers who wait for one block read it once, or never.
 
 A committed block never changes, so nothing here goes stale.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ledger.block import Block
+    from ledger.executed import ExecutedBlock
     from storage.chain_view import ChainView
 
 BLOCKS_KEPT: Final = 4
@@ -26,10 +27,10 @@ class ReadBlock:
 
     __slots__ = ("_nodes", "_receipts", "block", "hash")
 
-    def __init__(self, block: Block, receipts: bytes) -> None:
+    def __init__(self, block: Block, block_hash: bytes, receipts: bytes) -> None:
         """Take a block and its receipts as they are stored: most answers are about one of them."""
         self.block = block
-        self.hash = block.header.hash()
+        self.hash = block_hash
         self._receipts = receipts
         self._nodes: Mapping[tuple[int, int], bytes] | None = None
 
@@ -61,10 +62,18 @@ class RecentBlocks:
         """Return the block of a height from 0 up to the head's."""
         found = self._blocks.get(height)
         if found is None:
-            found = ReadBlock(view.block(height), view.receipt_bytes(height))
-            self._blocks[height] = found
-            if len(self._blocks) > self._blocks_kept:
-                self._blocks.popitem(last=False)
-        else:
-            self._blocks.move_to_end(height)
+            block = view.block(height)
+            return self._keep(height, ReadBlock(block, block.header.hash(), view.receipt_bytes(height)))
+        self._blocks.move_to_end(height)
         return found
+
+    def keep(self, executed: ExecutedBlock) -> None:
+        """Have a block at hand that was just committed: whoever waited for it asks now."""
+        receipts = b"".join(executed.result.encoded_receipts)
+        self._keep(executed.tip.header.height, ReadBlock(executed.block, executed.tip.hash, receipts))
+
+    def _keep(self, height: int, block: ReadBlock) -> ReadBlock:
+        self._blocks[height] = block
+        if len(self._blocks) > self._blocks_kept:
+            self._blocks.popitem(last=False)
+        return block

@@ -119,13 +119,12 @@ async def _committed_answer(node: NodePort, transaction_hash: bytes) -> Json:
     Raises RpcError: PENDING after 30 seconds, or why it left the mempool.
     """
     name = bytes_text(transaction_hash)
-    if node.view().location(transaction_hash) is None:
-        try:
-            dropped = await node.wait_until_settled(transaction_hash, WAIT_SECONDS)
-        except TimeoutError:
-            raise _still_pending(name) from None
-        if dropped is not None:
-            raise refused(dropped.refusal, hash=name)
+    try:
+        dropped = await node.wait_until_settled(transaction_hash, WAIT_SECONDS)
+    except TimeoutError:
+        raise _still_pending(name) from None
+    if dropped is not None:
+        raise refused(dropped.refusal, hash=name)
     view = node.view()
     found = find_committed(node, view, transaction_hash)
     if found is None:

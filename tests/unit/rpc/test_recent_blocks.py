@@ -33,6 +33,17 @@ def test_a_block_is_decoded_once_while_it_is_recent(monkeypatch: pytest.MonkeyPa
         assert reads == [1, 2, 3, 2]
 
 
+def test_a_block_that_was_just_made_is_not_read_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(NodeBench()) as bench:
+        bench.commit(*(bench.transfer(ALICE_KEY, BOB, 1, nonce=nonce) for nonce in range(3)))
+        view = bench.node.view()
+        read = RecentBlocks().read(view, view.height)
+        monkeypatch.delattr(ChainView, "block")
+        made = bench.node.recent_blocks.read(view, view.height)
+        assert (made.block, made.hash, made.receipts) == (read.block, read.hash, read.receipts)
+        assert made.block.seal is not None
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
 def test_paths_through_its_tree_lead_to_the_root(count: int) -> None:
     with closing(NodeBench()) as bench:
