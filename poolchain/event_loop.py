@@ -15,7 +15,7 @@ except ImportError:  # it is made for Linux and macOS
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 400_000
 _SWITCH_SECONDS: Final = 0.001
 T = TypeVar("T")
 
