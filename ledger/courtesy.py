@@ -1,7 +1,7 @@
 """Where a thread that executes a block lets others run.
 
 Compiled code never gives up the interpreter's lock by itself: without this a block of 4,000 settlements would keep all
-readers waiting for a tenth of a second. This module stays interpreted, and so does what it costs: 50 ns.
+readers waiting for a tenth of a second. This module stays interpreted; a call costs 50 ns.
 """
 
 from __future__ import annotations
