@@ -54,7 +54,7 @@ static void hash(const unsigned char *tag, size_t tag_bytes, const unsigned char
     const size_t end = filled + 9 <= BLOCK ? BLOCK : 2 * BLOCK;
     block[filled] = 0x80;
     memset(block + filled + 1, 0, end - filled - 1);
-    for (int byte = 0; byte < 8; byte++)
+    for (size_t byte = 0; byte < 8; byte++)
         block[end - 1 - byte] = (unsigned char)(bits >> 8 * byte);
     for (size_t at = 0; at < end; at += BLOCK)
         transform(&context, block + at);
