@@ -312,8 +312,7 @@ def _first_expiry(pending: Pending) -> int | None:
     """Return the lowest expiresAt of the pools that a transaction draws on."""
     first: int | None = None
     if pending.lane.pools:
-        for at, key in enumerate(pending.lane.watches):
-            record = pending.after[at]
+        for key, record in zip(pending.lane.watches, pending.after, strict=True):
             if key[:1] == b"p" and record:
                 expiry = expiry_in(record)
                 if first is None or expiry < first:

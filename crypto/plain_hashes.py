@@ -9,14 +9,12 @@ from hashlib import sha256
 from operator import lt
 from typing import Final
 
-from .state_proof import HASH_BYTES, KEY_BITS
+from .state_proof import HASH_BYTES, KEY_BITS, branch_hash, leaf_hash
 
 ENTRY_BYTES: Final = 2 * HASH_BYTES
 _EMPTY: Final = bytes(HASH_BYTES)
 _PAIR: Final = 2 * HASH_BYTES
 _TAG_BYTES_MAX: Final = 2
-_LEAF_TAG: Final = b"\x00"
-_BRANCH_TAGS: Final = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
 
 
 def hash_each(messages: list[bytes]) -> list[bytes]:
@@ -60,7 +58,7 @@ def _root(entries: bytes, start: int, end: int) -> bytes:
     """Root of the entries from `start` to `end`."""
     middle = start + ENTRY_BYTES
     if middle == end:
-        return sha256(_LEAF_TAG + entries[start:end]).digest()
+        return leaf_hash(entries[start : start + HASH_BYTES], entries[start + HASH_BYTES : end])
     last = end - ENTRY_BYTES
     first_key = int.from_bytes(entries[start : start + HASH_BYTES], "big")
     last_key = int.from_bytes(entries[last : last + HASH_BYTES], "big")
@@ -68,5 +66,4 @@ def _root(entries: bytes, start: int, end: int) -> bytes:
     byte, mask = bit >> 3, 0x80 >> (bit & 7)
     while not entries[middle + byte] & mask:  # the last one has it
         middle += ENTRY_BYTES
-    left, right = _root(entries, start, middle), _root(entries, middle, end)
-    return sha256(_BRANCH_TAGS[bit] + left + right).digest()
+    return branch_hash(bit, _root(entries, start, middle), _root(entries, middle, end))

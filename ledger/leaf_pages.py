@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from crypto.bulk_hashes import root_of_entries
+from crypto.plain_hashes import ENTRY_BYTES
 from crypto.state_proof import HASH_BYTES
 
 from .tree_pages import NO_CELL, DamagedTree
@@ -20,7 +21,6 @@ from .tree_pages import NO_CELL, DamagedTree
 Change = tuple[bytes, bytes | None]
 """Tree key and SHA-256 of the new record, or None where the record goes."""
 
-ENTRY_BYTES: Final = 2 * HASH_BYTES
 MAX_LEAVES: Final = 32
 
 _FEW_CHANGES: Final = 8

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from crypto.plain_hashes import ENTRY_BYTES
 from crypto.state_proof import HASH_BYTES
 
-from .leaf_pages import ENTRY_BYTES, Change, are_too_many, entries_in, leaf_page, put_entries
+from .leaf_pages import Change, are_too_many, entries_in, leaf_page, put_entries
 from .tree_pages import CELL, DamagedTree, encode_cells, is_inner_page, width
 
 _WHOLE: Final = b"\x00"
