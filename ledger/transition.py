@@ -37,8 +37,13 @@ class BlockResult:
 
     @cached_property
     def encoded_receipts(self) -> Sequence[bytes]:
-        """The receipts as they are hashed and stored."""
+        """The receipts as they are hashed."""
         return [receipt.encode() for receipt in self.receipts]
+
+    @cached_property
+    def receipt_bytes(self) -> bytes:
+        """All of them in one, as they are stored."""
+        return b"".join(self.encoded_receipts)
 
     def receipts_root(self) -> bytes:
         """Return the RFC 9162 root over the receipts."""

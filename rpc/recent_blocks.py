@@ -69,8 +69,8 @@ class RecentBlocks:
 
     def keep(self, executed: ExecutedBlock) -> None:
         """Have a block at hand that was just committed: whoever waited for it asks now."""
-        receipts = b"".join(executed.result.encoded_receipts)
-        self._keep(executed.tip.header.height, ReadBlock(executed.block, executed.tip.hash, receipts))
+        block = ReadBlock(executed.block, executed.tip.hash, executed.result.receipt_bytes)
+        self._keep(executed.tip.header.height, block)
 
     def _keep(self, height: int, block: ReadBlock) -> ReadBlock:
         self._blocks[height] = block

@@ -197,7 +197,7 @@ def _block_entries(executed: ExecutedBlock) -> Iterator[Entry]:
     height = executed.tip.header.height
     yield schema.hash_key(executed.tip.hash), schema.number(height)
     yield schema.transactions_key(height), executed.block.encode_transactions()
-    yield schema.receipts_key(height), b"".join(executed.result.encoded_receipts)
+    yield schema.receipts_key(height), executed.result.receipt_bytes
     for index, transaction_hash in enumerate(executed.transaction_hashes):
         yield schema.location_key(transaction_hash), schema.order(height, index)
     if executed.result.expired:
