@@ -7,6 +7,7 @@
 #include <Python.h>
 #include <dlfcn.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BLOCK 64
@@ -14,6 +15,8 @@
 #define KEY 32
 #define ENTRY 64
 #define PAIR 64
+/* So much is hashed without the interpreter's lock: it takes some 20 us, and to get the lock again may take longer. */
+#define LONG_BYTES 0x4000
 
 /* OpenSSL's SHA256_CTX: the eight words of the state, then what it needs to cut messages into blocks: done here. */
 typedef struct {
@@ -92,12 +95,33 @@ static void root(const unsigned char *entries, Py_ssize_t count, unsigned char *
     hash(tag, sizeof tag, halves, PAIR, digest);
 }
 
-static int ascends_strictly(const unsigned char *entries, Py_ssize_t count)
+/* The same for any bytes; returns what was expected of them, if they are not that. */
+static const char *root_of_run(const unsigned char *entries, size_t bytes, unsigned char *digest)
 {
-    for (Py_ssize_t at = 1; at < count; at++)
-        if (memcmp(entries + (at - 1) * ENTRY, entries + at * ENTRY, KEY) >= 0)
-            return 0;
-    return 1;
+    if (!bytes || bytes % ENTRY)
+        return "expected one or more entries of 64 bytes";
+    for (size_t at = ENTRY; at < bytes; at += ENTRY)
+        if (memcmp(entries + at - ENTRY, entries + at, KEY) >= 0)
+            return "keys are not in strictly ascending order";
+    root(entries, (Py_ssize_t)(bytes / ENTRY), digest);
+    return NULL;
+}
+
+static const char *hash_of_message(const unsigned char *message, size_t bytes, unsigned char *digest)
+{
+    hash(EMPTY, 0, message, bytes, digest);
+    return NULL;
+}
+
+/* Hash a pair of which either half may be empty. */
+static void join(const unsigned char *tag, size_t tag_bytes, const unsigned char *pair, unsigned char *to)
+{
+    if (!memcmp(pair, EMPTY, HASH))
+        memcpy(to, pair + HASH, HASH);
+    else if (!memcmp(pair + HASH, EMPTY, HASH))
+        memcpy(to, pair, HASH);
+    else
+        hash(tag, tag_bytes, pair, PAIR, to);
 }
 
 static unsigned char *bytes_of(PyObject *data)
@@ -105,31 +129,86 @@ static unsigned char *bytes_of(PyObject *data)
     return (unsigned char *)PyBytes_AS_STRING(data);
 }
 
-static PyObject *hash_each(PyObject *Py_UNUSED(module), PyObject *messages)
+/* Let other threads run if there is much to hash. What is read and written meanwhile must be held, and be ours alone. */
+static PyThreadState *others_may_run(size_t bytes)
 {
-    if (!PyList_CheckExact(messages))
+    return bytes >= LONG_BYTES ? PyEval_SaveThread() : NULL;
+}
+
+static void wait_for_others(PyThreadState *saved)
+{
+    if (saved)
+        PyEval_RestoreThread(saved);
+}
+
+/* A tuple of the bytes in a list, and how many they are in all. */
+static PyObject *hold(PyObject *list, size_t *bytes)
+{
+    if (!PyList_CheckExact(list))
         return PyErr_Format(PyExc_TypeError, "expected a list of bytes");
-    const Py_ssize_t count = PyList_GET_SIZE(messages);
-    PyObject *const found = PyList_New(count);
-    /* A new list may start the collector, and what that runs may do anything; new bytes do not. */
-    if (found && PyList_GET_SIZE(messages) != count) {
-        Py_DECREF(found);
+    const Py_ssize_t count = PyList_GET_SIZE(list);
+    PyObject *const held = PyTuple_New(count);
+    /* A new tuple may start the collector, and what that runs may do anything; new bytes do not. */
+    if (held && PyList_GET_SIZE(list) != count) {
+        Py_DECREF(held);
         return PyErr_Format(PyExc_RuntimeError, "the list was changed while it was read");
     }
+    for (Py_ssize_t at = 0; held && at < count; at++) {
+        PyObject *const item = PyList_GET_ITEM(list, at);
+        if (!PyBytes_CheckExact(item)) {
+            Py_DECREF(held);
+            return PyErr_Format(PyExc_TypeError, "expected a list of bytes");
+        }
+        *bytes += (size_t)PyBytes_GET_SIZE(item);
+        PyTuple_SET_ITEM(held, at, Py_NewRef(item));
+    }
+    return held;
+}
 
+static PyObject *empty_digests(Py_ssize_t count)
+{
+    PyObject *const found = PyList_New(count);
     for (Py_ssize_t at = 0; found && at < count; at++) {
-        PyObject *const message = PyList_GET_ITEM(messages, at);
-        PyObject *const digest = PyBytes_CheckExact(message)
-                                     ? PyBytes_FromStringAndSize(NULL, HASH)
-                                     : PyErr_Format(PyExc_TypeError, "expected a list of bytes");
+        PyObject *const digest = PyBytes_FromStringAndSize(NULL, HASH);
         if (!digest) {
             Py_DECREF(found);
             return NULL;
         }
-        hash(EMPTY, 0, bytes_of(message), (size_t)PyBytes_GET_SIZE(message), bytes_of(digest));
         PyList_SET_ITEM(found, at, digest);
     }
     return found;
+}
+
+static PyObject *digest_each(PyObject *list, const char *(*digest)(const unsigned char *, size_t, unsigned char *))
+{
+    size_t bytes = 0;
+    const char *refusal = NULL;
+    PyObject *const held = hold(list, &bytes);
+    PyObject *found = held ? empty_digests(PyTuple_GET_SIZE(held)) : NULL;
+    if (found) {
+        PyThreadState *const saved = others_may_run(bytes);
+        for (Py_ssize_t at = 0; !refusal && at < PyTuple_GET_SIZE(held); at++) {
+            PyObject *const item = PyTuple_GET_ITEM(held, at);
+            refusal = digest(bytes_of(item), (size_t)PyBytes_GET_SIZE(item), bytes_of(PyList_GET_ITEM(found, at)));
+        }
+        wait_for_others(saved);
+    }
+    if (refusal) {
+        PyErr_SetString(PyExc_ValueError, refusal);
+        Py_CLEAR(found);
+    }
+    Py_XDECREF(held);
+    return found;
+}
+
+static PyObject *hash_each(PyObject *Py_UNUSED(module), PyObject *messages)
+{
+    return digest_each(messages, hash_of_message);
+}
+
+static PyObject *roots_of_runs(PyObject *Py_UNUSED(module), PyObject *runs)
+{
+    return digest_each(runs, root_of_run);
 }
 
 static PyObject *join_pairs(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
@@ -144,31 +223,117 @@ static PyObject *join_pairs(PyObject *Py_UNUSED(module), PyObject *const *argume
     if (!joined)
         return NULL;
 
-    const unsigned char *pair = bytes_of(arguments[1]), *const end = pair + bytes;
-    unsigned char *to = bytes_of(joined);
-    for (; pair < end; pair += PAIR, to += HASH) {
-        if (!memcmp(pair, EMPTY, HASH))
-            memcpy(to, pair + HASH, HASH);
-        else if (!memcmp(pair + HASH, EMPTY, HASH))
-            memcpy(to, pair, HASH);
-        else
-            hash(bytes_of(arguments[0]), tag_bytes, pair, PAIR, to);
-    }
+    const unsigned char *const tag = bytes_of(arguments[0]), *const pairs = bytes_of(arguments[1]);
+    unsigned char *const to = bytes_of(joined);
+    PyThreadState *const saved = others_may_run((size_t)bytes);
+    for (Py_ssize_t at = 0; at < bytes; at += PAIR)
+        join(tag, tag_bytes, pairs + at, to + at / 2);
+    wait_for_others(saved);
     return joined;
 }
 
-static PyObject *root_of_entries(PyObject *Py_UNUSED(module), PyObject *entries)
+static int ascending(const void *first, const void *second)
 {
-    if (!PyBytes_CheckExact(entries))
-        return PyErr_Format(PyExc_TypeError, "expected entries");
-    const Py_ssize_t bytes = PyBytes_GET_SIZE(entries);
-    unsigned char digest[HASH];
-    if (!bytes || bytes % ENTRY)
-        return PyErr_Format(PyExc_ValueError, "expected one or more entries of 64 bytes");
-    if (!ascends_strictly(bytes_of(entries), bytes / ENTRY))
-        return PyErr_Format(PyExc_ValueError, "keys are not in strictly ascending order");
-    root(bytes_of(entries), bytes / ENTRY, digest);
-    return PyBytes_FromStringAndSize((const char *)digest, HASH);
+    const size_t one = *(const size_t *)first, other = *(const size_t *)second;
+    return (one > other) - (one < other);
+}
+
+/* Leave out of a sorted row what is there twice; return how many are left. */
+static size_t unique(size_t *nodes, size_t count)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < count; at++)
+        if (!kept || nodes[at] != nodes[kept - 1])
+            nodes[kept++] = nodes[at];
+    return kept;
+}
+
+static int depth_of(size_t node)
+{
+    int depth = -1;
+    for (; node; node >>= 1)
+        depth++;
+    return depth;
+}
+
+/* Hash what is above nodes of one depth, which is not below `stop`; return how many nodes there are. */
+static size_t hash_above(unsigned char *cells, size_t *nodes, size_t count, int depth, int stop)
+{
+    unsigned char tag[2] = {1, 0};
+    while (depth > stop) {
+        tag[1] = (unsigned char)--depth;
+        for (size_t at = 0; at < count; at++)
+            nodes[at] >>= 1;
+        count = unique(nodes, count);
+        for (size_t at = 0; at < count; at++)
+            join(tag, sizeof tag, cells + nodes[at] * PAIR, cells + nodes[at] * HASH);
+    }
+    return count;
+}
+
+static PyObject *list_of(const size_t *nodes, size_t count)
+{
+    PyObject *const found = PyList_New((Py_ssize_t)count);
+    for (size_t at = 0; found && at < count; at++) {
+        PyObject *const node = PyLong_FromSize_t(nodes[at]);
+        if (!node) {
+            Py_DECREF(found);
+            return NULL;
+        }
+        PyList_SET_ITEM(found, (Py_ssize_t)at, node);
+    }
+    return found;
+}
+
+/* The nodes of a list in a sorted row, each once; NULL and an error where they are not of one depth within the cells. */
+static size_t *row_of(PyObject *list, size_t cells, size_t *count)
+{
+    const Py_ssize_t size = PyList_GET_SIZE(list);
+    size_t *const nodes = PyMem_RawMalloc((size_t)size * sizeof *nodes);
+    if (!nodes)
+        return (size_t *)PyErr_NoMemory();
+    for (Py_ssize_t at = 0; at < size; at++) {
+        PyObject *const node = PyList_GET_ITEM(list, at);
+        nodes[at] = PyLong_CheckExact(node) ? PyLong_AsSize_t(node) : 0;
+        PyErr_Clear(); /* what is not a size is (size_t)-1, and not within the cells */
+    }
+    qsort(nodes, (size_t)size, sizeof *nodes, ascending);
+    *count = unique(nodes, (size_t)size);
+    if (*count) {
+        const size_t first = nodes[0], last = nodes[*count - 1];
+        if (!first || depth_of(first) != depth_of(last) || last >= cells || (last | 1) >= cells) {
+            PyMem_RawFree(nodes);
+            return (size_t *)PyErr_Format(PyExc_ValueError, "expected nodes of one depth, within the cells");
+        }
+    }
+    return nodes;
+}
+
+static PyObject *rehash(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    Py_buffer cells;
+    if (count != 3 || !PyList_CheckExact(arguments[1]) || !PyLong_CheckExact(arguments[2]))
+        return PyErr_Format(PyExc_TypeError, "expected cells, a list of nodes, and a depth");
+    const long stop = PyLong_AsLong(arguments[2]);
+    if (stop < 0)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "expected a depth from 0 on");
+    if (PyObject_GetBuffer(arguments[0], &cells, PyBUF_WRITABLE))
+        return NULL;
+
+    PyObject *found = NULL;
+    size_t left = 0;
+    size_t *const nodes = row_of(arguments[1], (size_t)cells.len / HASH, &left);
+    if (nodes && left) {
+        const int depth = depth_of(nodes[0]);
+        PyThreadState *const saved = others_may_run(left * PAIR);
+        left = hash_above(cells.buf, nodes, left, depth, (int)(stop < depth ? stop : depth));
+        wait_for_others(saved);
+    }
+    if (nodes)
+        found = list_of(nodes, left);
+    PyMem_RawFree(nodes);
+    PyBuffer_Release(&cells);
+    return found;
 }
 
 /* Find OpenSSL where hashlib has it. */
@@ -203,7 +368,8 @@ static int hashes_as_published(void)
 static PyMethodDef FUNCTIONS[] = {
     {"hash_each", hash_each, METH_O, NULL},
     {"join_pairs", (PyCFunction)(void (*)(void))join_pairs, METH_FASTCALL, NULL},
-    {"root_of_entries", root_of_entries, METH_O, NULL},
+    {"rehash", (PyCFunction)(void (*)(void))rehash, METH_FASTCALL, NULL},
+    {"roots_of_runs", roots_of_runs, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef MODULE = {

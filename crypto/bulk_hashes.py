@@ -6,8 +6,8 @@ A call of hashlib takes four times as long as the hash of a node itself, and a s
 from __future__ import annotations
 
 try:
-    from ._quick_hashes import hash_each, join_pairs, root_of_entries
+    from ._quick_hashes import hash_each, join_pairs, rehash, roots_of_runs
 except ImportError:  # the rooms are not compiled, or hashlib does not stand on OpenSSL
-    from .plain_hashes import hash_each, join_pairs, root_of_entries
+    from .plain_hashes import hash_each, join_pairs, rehash, roots_of_runs
 
-__all__ = ["hash_each", "join_pairs", "root_of_entries"]
+__all__ = ["hash_each", "join_pairs", "rehash", "roots_of_runs"]

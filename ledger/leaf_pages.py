@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from crypto.bulk_hashes import root_of_entries
+from crypto.bulk_hashes import roots_of_runs
 from crypto.plain_hashes import ENTRY_BYTES
 from crypto.state_proof import HASH_BYTES
 
@@ -33,14 +33,18 @@ def leaf_page(entries: bytes) -> bytes | None:
     return _LEAVES + entries if entries else None
 
 
-def leaf_cell(entries: bytes) -> bytes:
-    """Cell of these entries; raises DamagedTree unless their keys ascend strictly."""
-    if not entries:
-        return NO_CELL
+def leaf_cells(runs: list[bytes]) -> list[bytes]:
+    """Cell of the entries of each page; raises DamagedTree unless their keys ascend strictly."""
     try:
-        return root_of_entries(entries)
+        roots = iter(roots_of_runs([entries for entries in runs if entries]))
     except ValueError as error:
         raise DamagedTree(f"leaf page is unreadable: {error}") from error
+    return [next(roots) if entries else NO_CELL for entries in runs]
+
+
+def leaf_cell(entries: bytes) -> bytes:
+    """Cell of one page's entries; raises DamagedTree unless their keys ascend strictly."""
+    return leaf_cells([entries])[0]
 
 
 def entries_in(page: bytes | None) -> bytes:

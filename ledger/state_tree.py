@@ -6,16 +6,25 @@ changes by `update`, which only says what would have to be written; `adopt` move
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
-from crypto.bulk_hashes import hash_each, root_of_entries
+from crypto.bulk_hashes import hash_each, roots_of_runs
 from crypto.state_proof import ABSENT, EMPTY, EMPTY_ROOT, HASH_BYTES, KEY_BITS, PRESENT, StateProof, key_bit
 
 from .courtesy import give_way
-from .leaf_pages import Change, are_too_many, entries_in, leaf_cell, leaf_page, put_entries, split_entries
+from .leaf_pages import (
+    Change,
+    are_too_many,
+    entries_in,
+    leaf_cell,
+    leaf_cells,
+    leaf_page,
+    put_entries,
+    split_entries,
+)
 from .page_changes import cells_change, leaves_back, leaves_change, whole_page
 from .tree_pages import (
     CELL,
@@ -35,6 +44,8 @@ from .tree_pages import (
 from .tree_top import TreeTop, depth_for
 
 DEFAULT_CACHE_BYTES: Final = 32 << 20
+_HASHED_AT_ONCE: Final = 64
+"""Leaf pages: enough for other threads to run meanwhile, few enough to be in the processor's cache still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +144,42 @@ def _by_page(changes: Mapping[bytes, bytes | None], depth: int) -> dict[int, lis
 def _change_below(top: TreeTop, writer: _PageWriter, parts: Mapping[int, Sequence[Change]]) -> dict[int, bytes]:
     """Apply changes, by lowest page of the top, to all pages below it; the new cells of the nodes above those."""
     changed: dict[int, bytes] = {}
+    runs: dict[int, bytes] = {}
+    for node, depth, old, part in _pages_below(top, writer.read, parts):
+        prefix = node ^ 1 << depth
+        entries = writer.leaves_after(depth, prefix, old, part)
+        if entries is None:
+            changed[node] = writer.inner_cell(depth, prefix, old, part)
+            continue
+        runs[node] = entries
+        if len(runs) == _HASHED_AT_ONCE:
+            changed.update(_cells_of(runs))
+            runs.clear()
+    changed.update(_cells_of(runs))
+    return changed
+
+
+def _cells_of(runs: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Cell of each node whose page has these entries."""
+    return dict(zip(runs, leaf_cells(list(runs.values())), strict=True))
+
+
+def _pages_below(
+    top: TreeTop, read: ReadPage, parts: Mapping[int, Sequence[Change]]
+) -> Iterator[tuple[int, int, bytes | None, Sequence[Change]]]:
+    """Yield each page below the top that changes: its node, its depth, its bytes (None: there is none), its changes."""
     depth, mark = top.page_depth, 1 << top.page_depth
     for page, part in parts.items():
         if not top.is_loaded(page):
-            key = page_key(depth, page ^ mark)
-            old = stored_page(writer.read, key) if top.cell(page) != NO_CELL else None
+            old = stored_page(read, page_key(depth, page ^ mark)) if top.cell(page) != NO_CELL else None
             if old is None or not is_inner_page(old):
-                changed[page] = writer.update_leaves(key, depth, old, part)
+                yield page, depth, old, part
                 continue
             top.fill(page, depth, old)
         for prefix, below in groupby(part, key=lambda change: prefix_of(change[0], top.depth)):
             node = prefix | 1 << top.depth
-            changed[node] = writer.update(top.depth, prefix, list(below), exists=top.cell(node) != NO_CELL)
-    return changed
+            exists = top.cell(node) != NO_CELL
+            yield node, top.depth, stored_page(read, page_key(top.depth, prefix)) if exists else None, list(below)
 
 
 class _PageWriter:
@@ -157,45 +191,35 @@ class _PageWriter:
         self.undo: dict[bytes, bytes] = {}
         self.changes: dict[bytes, bytes] = {}
 
-    def update(self, depth: int, prefix: int, changes: Sequence[Change], *, exists: bool) -> bytes:
-        """New cell of the page at `prefix`; `exists` says whether its old cell has leaves."""
-        key = page_key(depth, prefix)
-        old = stored_page(self.read, key) if exists else None
+    def leaves_after(self, depth: int, prefix: int, old: bytes | None, changes: Sequence[Change]) -> bytes | None:
+        """Entries of a leaf page after the changes, which are kept; None where it is, or must be, an inner page."""
         if is_inner_page(old) if old else depth < LEAF_DEPTH:
-            return self._update_cells(key, depth, old, changes)
-        return self.update_leaves(key, depth, old, changes)
-
-    def update_leaves(self, key: bytes, depth: int, old: bytes | None, changes: Sequence[Change]) -> bytes:
-        """New cell of a leaf page; it becomes an inner page if its leaves are too many."""
+            return None
         before = entries_in(old)
         entries = put_entries(before, depth, changes)
         if are_too_many(entries):
-            leaves = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(entries)]
-            return self._update_cells(key, depth, old, leaves)
+            return None
         if entries != before:
-            self.put(key, leaf_page(entries), leaves_back(before, changes), leaves_change(changes) if old else b"")
-        return leaf_cell(entries)
+            change = leaves_change(changes) if old else b""
+            self.put(page_key(depth, prefix), leaf_page(entries), leaves_back(before, changes), change)
+        return entries
 
-    def put(self, key: bytes, page: bytes | None, undo: bytes, change: bytes) -> None:
-        """Keep a new page; the change is empty where there was none of this form."""
-        self.pages[key] = page
-        self.undo[key] = undo
-        if change:
-            self.changes[key] = change
-
-    def _update_cells(self, key: bytes, depth: int, old: bytes | None, changes: Sequence[Change]) -> bytes:
-        """New cell of an inner page, after the pages below it; the old page may be a leaf page that grew."""
+    def inner_cell(self, depth: int, prefix: int, old: bytes | None, changes: Sequence[Change]) -> bytes:
+        """New cell of an inner page, after the pages below it; the old page may be one of leaves that has too many."""
+        had_leaves = old is not None and not is_inner_page(old)
+        if had_leaves:
+            entries = put_entries(entries_in(old), depth, changes)
+            changes = [(entry[:HASH_BYTES], entry[HASH_BYTES:]) for entry in split_entries(entries)]
         bits = width(depth)
         below = depth + bits
-        had_leaves = old is not None and not is_inner_page(old)
         cells = bytearray(decode_cells(old, depth) if old and not had_leaves else bytes(CELL << bits))
         before: list[tuple[int, bytes]] = []
         after: list[tuple[int, bytes]] = []
-        for prefix, part in groupby(changes, key=lambda change: prefix_of(change[0], below)):
-            index = prefix & (1 << bits) - 1
+        for place, part in groupby(changes, key=lambda change: prefix_of(change[0], below)):
+            index = place & (1 << bits) - 1
             at = index * CELL
             old_cell = bytes(cells[at : at + CELL])
-            cell = self.update(below, prefix, list(part), exists=old_cell != NO_CELL)
+            cell = self._cell_after(below, place, list(part), exists=old_cell != NO_CELL)
             if cell != old_cell:
                 before.append((index, old_cell))
                 after.append((index, cell))
@@ -205,8 +229,22 @@ class _PageWriter:
         if before:
             page = None if cell == NO_CELL else encode_cells(row)
             undo = whole_page(old) if old and had_leaves else cells_change(before)
-            self.put(key, page, undo, cells_change(after) if old and not had_leaves else b"")
+            change = cells_change(after) if old and not had_leaves else b""
+            self.put(page_key(depth, prefix), page, undo, change)
         return cell
+
+    def put(self, key: bytes, page: bytes | None, undo: bytes, change: bytes) -> None:
+        """Keep a new page; the change is empty where there was none of this form."""
+        self.pages[key] = page
+        self.undo[key] = undo
+        if change:
+            self.changes[key] = change
+
+    def _cell_after(self, depth: int, prefix: int, changes: Sequence[Change], *, exists: bool) -> bytes:
+        """New cell of the page at `prefix`; `exists` says whether its old cell has leaves."""
+        old = stored_page(self.read, page_key(depth, prefix)) if exists else None
+        entries = self.leaves_after(depth, prefix, old, changes)
+        return self.inner_cell(depth, prefix, old, changes) if entries is None else leaf_cell(entries)
 
 
 def prove(read: ReadPage, key: bytes) -> StateProof:
@@ -257,6 +295,6 @@ def _descend_leaves(key: bytes, leaves: list[bytes], path: list[tuple[int, bytes
         for leaf in leaves:
             sides[key_bit(leaf, bit)].append(leaf)
         side = key_bit(key, bit)
-        path.append((bit, root_of_entries(b"".join(sides[side ^ 1]))))
+        path.append((bit, roots_of_runs([b"".join(sides[side ^ 1])])[0]))
         leaves = sides[side]
     return leaves[0]

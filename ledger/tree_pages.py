@@ -14,8 +14,7 @@ for whoever stores them. Source: docs/decisions/0002-state-tree.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from mmap import mmap
+from collections.abc import Callable
 from typing import Final
 
 from crypto.bulk_hashes import join_pairs
@@ -31,10 +30,9 @@ LEAF_DEPTH: Final = 16
 CELL: Final = HASH_BYTES
 """Bytes of a cell."""
 NO_CELL: Final = bytes(CELL)
-BRANCH_TAGS: Final = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
+_BRANCH_TAGS: Final = tuple(bytes((1, bit)) for bit in range(KEY_BITS))
 """First two bytes of what a branch hashes, by bit: see `crypto.state_proof.branch_hash`."""
 _INNER: Final = b"\x00"
-_PAIR: Final = 2 * CELL
 
 
 class DamagedTree(Exception):
@@ -56,31 +54,13 @@ def prefix_of(key: bytes, depth: int) -> int:
     return int.from_bytes(key, "big") >> (KEY_BITS - depth)
 
 
-def rehash(cells: mmap, nodes: Iterable[int], stop: int = 0) -> list[int]:
-    """Hash anew, in place, the cells above those of nodes at one depth, up to the depth `stop`; the nodes there.
-
-    A *node* is a prefix with a one in front of it: 1 is the root, 2n and 2n + 1 are the halves of n. `cells` has the
-    cell of node n at n * CELL.
-    """
-    nodes = list(nodes)
-    while nodes and nodes[0] >> stop > 1:
-        nodes = list(dict.fromkeys([node >> 1 for node in nodes]))
-        pairs = b"".join([cells[node * _PAIR : node * _PAIR + _PAIR] for node in nodes])
-        joined = join_pairs(BRANCH_TAGS[nodes[0].bit_length() - 1], pairs)
-        at = 0
-        for node in nodes:
-            cells[node * CELL : node * CELL + CELL] = joined[at : at + CELL]
-            at += CELL
-    return nodes
-
-
 def rows_above(depth: int, cells: bytes) -> list[bytes]:
     """Rows of cells from the given one, some bits below `depth`, upward to the single cell at `depth`."""
     rows = [cells]
     bit = depth + (len(cells) // CELL).bit_length() - 1
     while bit > depth:
         bit -= 1
-        rows.append(join_pairs(BRANCH_TAGS[bit], rows[-1]))
+        rows.append(join_pairs(_BRANCH_TAGS[bit], rows[-1]))
     return rows
 
 

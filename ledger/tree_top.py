@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from mmap import mmap
 from typing import Final
 
+from crypto.bulk_hashes import rehash
+
 from .courtesy import give_way
 from .page_changes import cells_change
 from .tree_pages import (
@@ -17,7 +19,6 @@ from .tree_pages import (
     decode_cells,
     encode_cells,
     page_key,
-    rehash,
     rows_above,
     stored_page,
     width,
@@ -45,9 +46,10 @@ def depth_for(cache_bytes: int) -> int:
 class TreeTop:
     """Cells of all prefixes of up to `depth` bits, but below LEAF_DEPTH only where an inner page is.
 
-    The array has the cells of all nodes (see `rehash`) down to this depth. It is anonymous memory of the system, which
-    takes room only where pages have been loaded, and whose slices are bytes. Every page is checked against the cell
-    above it when it is loaded. The lowest pages are those at `page_depth`; at LEAF_DEPTH leaf pages are among them.
+    The array has the cells of all nodes (see `crypto.plain_hashes.rehash`) down to this depth. It is anonymous memory
+    of the system, which takes room only where pages have been loaded, and whose slices are bytes. Every page is checked
+    against the cell above it when it is loaded. The lowest pages are those at `page_depth`; at LEAF_DEPTH leaf pages
+    are among them.
     """
 
     def __init__(self, read: ReadPage, root_cell: bytes, depth: int) -> None:
@@ -125,7 +127,7 @@ class TreeTop:
             cells[node * CELL : node * CELL + CELL] = cell
         lowest = [node for node in changed if node >> self.depth]
         pages = [node for node in changed if not node >> self.depth]
-        rehash(cells, rehash(cells, lowest, self.page_depth) + pages)
+        rehash(cells, rehash(cells, lowest, self.page_depth) + pages, 0)
 
     def fill(self, page: int, cut: int, stored: bytes | None) -> None:
         """Write the cells of an inner page and all between it and its node, once they hash to the node's."""

@@ -9,7 +9,7 @@ from runpy import run_path
 
 import pytest
 
-from crypto.bulk_hashes import hash_each, join_pairs, root_of_entries
+from crypto.bulk_hashes import hash_each, join_pairs, rehash, roots_of_runs
 from poolchain.version import is_compiled
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +41,8 @@ def test_all_of_them_are_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not is_compiled() and not IS_REQUIRED, reason="the rooms are interpreted; see make compiled")
 @pytest.mark.skipif(find_spec("_hashlib") is None, reason="hashlib does not stand on OpenSSL")
 def test_many_hashes_are_taken_in_one_call() -> None:
-    assert {function.__module__ for function in (hash_each, join_pairs, root_of_entries)} == {"crypto._quick_hashes"}
+    functions = (hash_each, join_pairs, rehash, roots_of_runs)
+    assert {function.__module__ for function in functions} == {"crypto._quick_hashes"}
 
 
 def test_what_gives_up_the_interpreters_lock_is_never_compiled() -> None:

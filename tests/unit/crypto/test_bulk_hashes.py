@@ -7,8 +7,10 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
+from mmap import mmap
 from types import ModuleType
 
 import pytest
@@ -54,20 +56,93 @@ def test_the_root_is_that_of_the_rules(hashes: ModuleType) -> None:
         for count in (1, 2, 3, 15, 32, 100):
             keys = sorted({b"\x5a" * shared + CHANCE.randbytes(32 - shared) for _ in range(count)})
             entries = [key + CHANCE.randbytes(32) for key in keys]
-            assert hashes.root_of_entries(b"".join(entries)) == _root(entries), (shared, count)
+            assert hashes.roots_of_runs([b"".join(entries)]) == [_root(entries)], (shared, count)
 
 
 def test_keys_that_differ_in_any_one_bit_are_told_apart(hashes: ModuleType) -> None:
     for bit in range(256):
         keys = [(number << 255 - bit).to_bytes(32, "big") for number in (0, 1)]
         entries = [key + key for key in keys]
-        assert hashes.root_of_entries(b"".join(entries)) == branch_hash(bit, *[leaf_hash(key, key) for key in keys])
+        assert hashes.roots_of_runs([b"".join(entries)]) == [branch_hash(bit, *[leaf_hash(key, key) for key in keys])]
 
 
 def test_as_many_branches_as_a_key_has_bits_are_no_trouble(hashes: ModuleType) -> None:
     keys = [bytes(32), *((1 << bit).to_bytes(32, "big") for bit in range(256))]
     entries = [key + key for key in keys]
-    assert hashes.root_of_entries(b"".join(entries)) == _root(entries)
+    assert hashes.roots_of_runs([b"".join(entries)]) == [_root(entries)]
+
+
+def test_many_runs_have_a_root_each(hashes: ModuleType) -> None:
+    runs = [sorted(CHANCE.randbytes(64) for _ in range(CHANCE.randrange(1, 33))) for _ in range(500)]
+    assert hashes.roots_of_runs([b"".join(entries) for entries in runs]) == [_root(entries) for entries in runs]
+    assert hashes.roots_of_runs([]) == []
+
+
+def test_one_bad_run_among_many_is_found(hashes: ModuleType) -> None:
+    runs = [CHANCE.randbytes(64) for _ in range(1_000)]
+    for bad, expected in ((b"", "one or more entries"), (bytes(128), "strictly ascending")):
+        with pytest.raises(ValueError, match=expected):
+            hashes.roots_of_runs([*runs, bad])
+
+
+@pytest.mark.parametrize("filled", [0, 1, 5, 300, 4_096])
+@pytest.mark.parametrize("stop", [0, 3, 11, 12, 40])
+def test_what_is_above_nodes_is_hashed_anew_and_nothing_else(hashes: ModuleType, filled: int, stop: int) -> None:
+    depth = 12
+    cells = mmap(-1, 32 << depth + 1)
+    nodes = CHANCE.sample(range(1 << depth, 2 << depth), filled)
+    for node in nodes:
+        cells[node * 32 : node * 32 + 32] = CHANCE.randbytes(32)
+    expected = bytearray(cells[:])
+    above = sorted(nodes)
+    for bit in reversed(range(stop, depth)):
+        above = sorted({node >> 1 for node in above})
+        for node in above:
+            halves = bytes(expected[node * 64 : node * 64 + 32]), bytes(expected[node * 64 + 32 : node * 64 + 64])
+            full = [half for half in halves if half != NOTHING]
+            expected[node * 32 : node * 32 + 32] = branch_hash(bit, *full) if len(full) > 1 else full[0]
+    assert hashes.rehash(cells, [*nodes, *nodes[:3]], stop) == above
+    assert cells[:] == expected
+
+
+def test_a_node_whose_halves_are_gone_is_empty(hashes: ModuleType) -> None:
+    cells = mmap(-1, 32 * 8)
+    cells[32:] = CHANCE.randbytes(32 * 7)
+    cells[4 * 32 : 6 * 32] = bytes(64)
+    assert hashes.rehash(cells, [5], 0) == [1]
+    assert cells[2 * 32 : 3 * 32] == NOTHING
+    assert cells[32:64] == cells[3 * 32 : 4 * 32]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "stop", "expected"),
+    [
+        ([0], 0, "nodes of one depth, within the cells"),
+        ([-1], 0, "nodes of one depth, within the cells"),
+        ([1 << 80], 0, "nodes of one depth, within the cells"),
+        ([8], 0, "nodes of one depth, within the cells"),
+        ([2, 4], 0, "nodes of one depth, within the cells"),
+        ([0, 1], 0, "nodes of one depth, within the cells"),
+        ([4], -1, "a depth from 0 on"),
+    ],
+)
+def test_nodes_elsewhere_are_refused(hashes: ModuleType, nodes: list[int], stop: int, expected: str) -> None:
+    cells = mmap(-1, 32 * 8)
+    cells[:] = CHANCE.randbytes(32 * 8)
+    before = cells[:]
+    with pytest.raises(ValueError, match=expected):
+        hashes.rehash(cells, nodes, stop)
+    assert cells[:] == before
+
+
+def test_others_run_while_much_is_hashed(hashes: ModuleType) -> None:
+    """Four threads hash at once, each what is its own, and all is right."""
+    rows = [[CHANCE.randbytes(64) for _ in range(5_000)] for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        for found, row in zip(threads.map(hashes.hash_each, rows), rows, strict=True):
+            assert found == [sha256(message).digest() for message in row]
+        for found, row in zip(threads.map(hashes.roots_of_runs, rows), rows, strict=True):
+            assert found == [leaf_hash(entry[:32], entry[32:]) for entry in row]
 
 
 @pytest.mark.parametrize(
@@ -82,11 +157,11 @@ def test_as_many_branches_as_a_key_has_bits_are_no_trouble(hashes: ModuleType) -
             "expected a tag of at most two bytes and pairs of hashes",
         ),
         (lambda module: module.join_pairs(b"\x01\x02\x03", bytes(64)), "expected a tag of at most two bytes"),
-        (lambda module: module.root_of_entries(b""), "expected one or more entries of 64 bytes"),
-        (lambda module: module.root_of_entries(bytes(65)), "expected one or more entries of 64 bytes"),
-        (lambda module: module.root_of_entries(bytes(128)), "keys are not in strictly ascending order"),
+        (lambda module: module.roots_of_runs([b""]), "expected one or more entries of 64 bytes"),
+        (lambda module: module.roots_of_runs([bytes(65)]), "expected one or more entries of 64 bytes"),
+        (lambda module: module.roots_of_runs([bytes(128)]), "keys are not in strictly ascending order"),
         (
-            lambda module: module.root_of_entries(b"\x02" * 64 + b"\x01" * 64),
+            lambda module: module.roots_of_runs([b"\x02" * 64 + b"\x01" * 64]),
             "keys are not in strictly ascending order",
         ),
     ],
@@ -106,7 +181,7 @@ def test_a_run_in_any_other_order_is_refused(hashes: ModuleType) -> None:
         doubled = [*ascending[:at], ascending[at][:32] + CHANCE.randbytes(32), *ascending[at:]]
         for entries in (swapped, doubled):
             with pytest.raises(ValueError, match="keys are not in strictly ascending order"):
-                hashes.root_of_entries(b"".join(entries))
+                hashes.roots_of_runs([b"".join(entries)])
 
 
 def test_a_list_that_is_emptied_while_it_is_read_is_no_trouble() -> None:
