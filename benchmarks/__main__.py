@@ -1,6 +1,7 @@
 """All benchmarks in one run: `python -m benchmarks`, or `make bench` and `make bench-quick`.
 
-Every part runs once a round, the yardstick first, so that ratios compare what the same minutes saw.
+What is compared runs one after the other, and the yardstick before and after, so that ratios compare what the same
+minute saw.
 """
 
 from __future__ import annotations
@@ -37,18 +38,18 @@ from . import (
     yardstick,
 )
 from .checks import Wrong
-from .figures import Goal, NotMeasured, Part, Scale, report, table
+from .figures import Goal, NotMeasured, Part, Reading, Scale, report, table
 from .processes import Strangers
 
 PARTS: Final[Mapping[str, Part]] = {
     "yardstick": yardstick.part,
-    "anvil": anvil.part,
-    "settlements": settlements.part,
     "settlement-kinds": settlements.part_kinds,
     "settlement-singles": settlements.part_singles,
+    "settlements": settlements.part,
+    "anvil": anvil.part,
+    "latency": latency.part,
     "transfers": transfers.part,
     "import": imports.part,
-    "latency": latency.part,
     "fairness": fairness.part,
     "expiry": expiry.part,
     "state-tree": state_tree.part,
@@ -60,6 +61,8 @@ PARTS: Final[Mapping[str, Part]] = {
     "peers-transfer": peers_transfer.part,
 }
 """Name on the command line -> part, in the order in which they run."""
+MEASURED_ANEW: Final = ("settlements", "anvil", "import", "fairness", "payments")
+"""Parts before which the yardstick is taken once more: beside them, and beside what came before."""
 GOALS: Final[Sequence[Goal]] = (
     *settlements.GOALS,
     *transfers.GOALS,
@@ -85,13 +88,13 @@ class _Found:
     """What a run has found so far."""
 
     units: dict[str, str] = field(default_factory=dict)
-    rounds: list[dict[str, list[float]]] = field(default_factory=list)
+    rounds: list[dict[str, list[Reading]]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     """Part -> why it could not measure something."""
     failed: dict[str, str] = field(default_factory=dict)
     """Part -> what was wrong."""
     others: dict[str, list[float]] = field(default_factory=dict)
-    """Part -> in every round, the share of the cores that went to programs that are none of ours."""
+    """Part -> each time, the share of the cores that went to programs that are none of ours."""
 
 
 def main() -> int:
@@ -103,7 +106,7 @@ def main() -> int:
         for number in range(options.rounds):
             found.rounds.append({})
             scale = Scale(options.quick, options.seed + number, Path(), kept, options.huge)
-            for name in options.only or PARTS:
+            for name in options.only or _order():
                 _say(f"round {number + 1} of {options.rounds}, {time.monotonic() - started:.0f} s: {name}")
                 _run(name, scale, options.folder, found)
     lines = [*table(found.units, found.rounds, GOALS), *_notes(found)]
@@ -115,6 +118,14 @@ def main() -> int:
         document |= {"others": found.others, "compiled": is_compiled(), "seed": options.seed, "quick": options.quick}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 1 if found.failed else 0
+
+
+def _order() -> Iterator[str]:
+    """Yield the parts of a whole round."""
+    for name in PARTS:
+        if name in MEASURED_ANEW:
+            yield "yardstick"
+        yield name
 
 
 @contextmanager
@@ -135,7 +146,7 @@ def _run(name: str, scale: Scale, parent: Path | None, found: _Found) -> None:
         with tempfile.TemporaryDirectory(prefix="poolchain-bench-", dir=parent) as folder:
             for sample in PARTS[name](replace(scale, folder=Path(folder))):
                 found.units[sample.name] = sample.unit
-                found.rounds[-1].setdefault(sample.name, []).append(sample.value)
+                found.rounds[-1].setdefault(sample.name, []).append(Reading(time.monotonic(), sample.value))
                 _say(f"    {sample.name}: {sample.value:,.3f} {sample.unit}")
     except NotMeasured as reason:
         found.missing[name] = str(reason)

@@ -1,7 +1,8 @@
 """What a benchmark measures, what was asked of it, and how both are shown.
 
-A part of the benchmark runs once a round and yields samples. Every ratio is taken between samples of one round, since
-machines are shared and their speed drifts; over the rounds the least, the middle and the greatest are shown.
+A part of the benchmark yields samples. Machines are shared, and their speed may change by half within a minute: every
+ratio is taken to what was measured just before and just after; over all rounds the least, the middle and the greatest
+are shown.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What was asked of the median: at least (or at most) `bound`, or `bound` times the `reference` of the round."""
+    """What was asked of the median: at least (or at most) `bound`, or `bound` times the `reference` beside it."""
 
     name: str
     """That of the samples."""
@@ -51,15 +52,22 @@ class Scale:
 
 
 Part = Callable[[Scale], Iterable[Sample]]
-"""One measurement; runs once a round and leaves no process behind. Raises NotMeasured."""
+"""One measurement; leaves no process behind. Raises NotMeasured."""
 
 
 class NotMeasured(Exception):
     """Something that a part needs is missing here; the argument says what in one sentence."""
 
 
-Rounds = Sequence[Mapping[str, Sequence[float]]]
-"""For every round the values by name."""
+class Reading(NamedTuple):
+    """The value of a sample, and when it was taken."""
+
+    second: float
+    value: float
+
+
+Rounds = Sequence[Mapping[str, Sequence[Reading]]]
+"""For every round the readings by name, in the order in which they were taken."""
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
@@ -69,17 +77,24 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 def values_of(name: str, rounds: Rounds) -> list[float]:
     """Return all values with a name, in the order of the rounds."""
-    return [value for found in rounds for value in found.get(name, ())]
+    return [reading.value for found in rounds for reading in found.get(name, ())]
 
 
 def ratios(name: str, reference: str, rounds: Rounds) -> list[float]:
-    """Return each value with a name as a multiple of the median of the reference in the same round."""
+    """Return each value with a name as a multiple of the reference beside it in its round."""
     return [
-        value / statistics.median(found[reference])
+        reading.value / _beside(reading, found[reference])
         for found in rounds
         if found.get(reference)
-        for value in found.get(name, ())
+        for reading in found.get(name, ())
     ]
+
+
+def _beside(reading: Reading, references: Sequence[Reading]) -> float:
+    """Return the mean of the last reference before a reading and the first after it, or the one of them there is."""
+    before = [found.value for found in references if found.second <= reading.second]
+    after = [found.value for found in references if found.second > reading.second]
+    return statistics.mean(before[-1:] + after[:1])
 
 
 class _Row(NamedTuple):

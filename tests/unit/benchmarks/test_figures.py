@@ -1,17 +1,21 @@
-"""Spreads, ratios within one round, and whether what was asked for is met."""
+"""Spreads, ratios to what was measured beside, and whether what was asked for is met."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.figures import Goal, ratios, report, spread, table, values_of
+from benchmarks.figures import Goal, Reading, ratios, report, spread, table, values_of
 
 RATE, LIMIT, WAIT = "settlements", "the limit", "waiting"
 UNITS = {RATE: "per second", LIMIT: "per second", WAIT: "ms"}
 ROUNDS = [
-    {RATE: [50.0], LIMIT: [100.0], WAIT: [4.0, 6.0]},
-    {RATE: [20.0, 30.0], LIMIT: [10.0, 1000.0, 50.0], WAIT: [5.0]},
-    {WAIT: [9.0]},
+    {RATE: [Reading(2, 50.0)], LIMIT: [Reading(1, 100.0)], WAIT: [Reading(0, 4.0), Reading(2, 6.0)]},
+    {
+        RATE: [Reading(20, 20.0), Reading(23, 30.0)],
+        LIMIT: [Reading(10, 1000.0), Reading(15, 60.0), Reading(21, 40.0), Reading(22, 60.0)],
+        WAIT: [Reading(5, 5.0)],
+    },
+    {WAIT: [Reading(31, 9.0)]},
 ]
 
 
@@ -25,12 +29,12 @@ def test_values_come_in_the_order_of_the_rounds() -> None:
     assert values_of("unknown", ROUNDS) == []
 
 
-def test_ratios_are_taken_within_a_round_to_the_median_of_the_reference() -> None:
-    assert ratios(RATE, LIMIT, ROUNDS) == [0.5, 0.4, 0.6]
+def test_ratios_are_taken_to_the_mean_of_the_reference_just_before_and_just_after_in_the_round() -> None:
+    assert ratios(RATE, LIMIT, ROUNDS) == [50 / 100, 20 / ((60 + 40) / 2), 30 / 60]
 
 
 def test_a_round_without_the_reference_gives_no_ratio() -> None:
-    assert ratios(WAIT, LIMIT, ROUNDS) == [0.04, 0.06, 0.1]
+    assert ratios(WAIT, LIMIT, ROUNDS) == [0.04, 0.06, 0.005]
     assert ratios(RATE, "unknown", ROUNDS) == []
 
 
@@ -39,8 +43,8 @@ def test_a_round_without_the_reference_gives_no_ratio() -> None:
     [
         (Goal(RATE, 30.0), [50.0, 20.0, 30.0], True),
         (Goal(RATE, 30.1), [50.0, 20.0, 30.0], False),
-        (Goal(RATE, 0.5, LIMIT), [0.5, 0.4, 0.6], True),
-        (Goal(RATE, 0.51, LIMIT), [0.5, 0.4, 0.6], False),
+        (Goal(RATE, 0.5, LIMIT), [0.5, 0.4, 0.5], True),
+        (Goal(RATE, 0.51, LIMIT), [0.5, 0.4, 0.5], False),
         (Goal(WAIT, 5.5, at_most=True), [4.0, 6.0, 5.0, 9.0], True),
         (Goal(WAIT, 5.4, at_most=True), [4.0, 6.0, 5.0, 9.0], False),
         (Goal(RATE, 1.0, "unknown"), [], None),
@@ -84,5 +88,5 @@ def test_the_table_shows_each_name_and_below_it_what_was_asked() -> None:
 
 def test_the_columns_stand_below_each_other() -> None:
     long = "a name that is longer than all others, of which there are some, and much longer than most"
-    lines = table({long: "ms", WAIT: "ms"}, [{long: [1.0], WAIT: [2.0]}], [])
+    lines = table({long: "ms", WAIT: "ms"}, [{long: [Reading(0, 1.0)], WAIT: [Reading(1, 2.0)]}], [])
     assert len({len(line) for line in lines}) == 1
