@@ -11,6 +11,8 @@ joined (`joined`): of what is said twice, the later counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import groupby
 from typing import Final
 
 from crypto.plain_hashes import ENTRY_BYTES
@@ -68,6 +70,30 @@ def changed(depth: int, page: bytes | None, change: bytes) -> bytes | None:
     return leaf_page(entries)
 
 
+def page_before(depth: int, page: bytes | None, undo: Iterable[bytes]) -> bytes | None:
+    """The page at `depth` before a row of updates, after which it is `page`; `undo` has what undoes each, oldest first.
+
+    Of what was changed more than once, the oldest undo counts. So `undo` is read no further than it matters: the page
+    above all others changes in every block, and a dozen of them tell all of its cells. Raises DamagedTree.
+    """
+    groups: list[bytes] = []
+    for form, group in groupby(undo, key=_form):
+        if form == _WHOLE:
+            groups.append(next(group))
+            break
+        if form == _CELLS:
+            cells = _oldest_cells(group, 1 << width(depth))
+            groups.append(cells_change(cells.items()))
+            if len(cells) == 1 << width(depth):
+                page = None
+                break
+        else:
+            groups.append(reduce(joined, reversed(list(group))))
+    for change in reversed(groups):
+        page = changed(depth, page, change)
+    return page
+
+
 def find_item(row: bytes, start: bytes, item_bytes: int) -> int:
     """Index of the first byte of the item that starts so, in a row of items of one length; -1 where none does."""
     at = row.find(start)
@@ -79,6 +105,25 @@ def find_item(row: bytes, start: bytes, item_bytes: int) -> int:
 def _entry_before(entries: bytes, key: bytes) -> bytes:
     at = find_item(entries, key, ENTRY_BYTES)
     return _ABSENT + key if at < 0 else _PRESENT + entries[at : at + ENTRY_BYTES]
+
+
+def _form(change: bytes) -> bytes:
+    return change[:1]
+
+
+def _oldest_cells(undo: Iterable[bytes], count: int) -> dict[int, bytes]:
+    """The first cell for each place, read until all `count` places have one."""
+    cells: dict[int, bytes] = {}
+    for change in undo:
+        if len(change) % _PLACE_AND_CELL != 1:
+            raise DamagedTree("a change does not fit the inner page")
+        for at in range(1, len(change), _PLACE_AND_CELL):
+            place = change[at]
+            if place not in cells:
+                cells[place] = change[at + 1 : at + _PLACE_AND_CELL]
+        if len(cells) == count:
+            break
+    return cells
 
 
 def _put_cells(page: bytes, content: bytes) -> bytes | None:

@@ -53,7 +53,6 @@ class ChainView:
     def __init__(self, reader: ReadView) -> None:
         """Read through a snapshot, or through the store itself where nothing else writes."""
         self._reader = reader
-        self._undo_lists: dict[int, bytes] = {}
         self.height = int.from_bytes(self._need(schema.META_HEAD), "big")
 
     def get(self, key: bytes) -> bytes | None:
@@ -159,38 +158,17 @@ class ChainView:
 
     def changed_keys(self, height: int) -> list[bytes]:
         """Return the state keys that the block of a height changed; none where its undo is no longer kept."""
-        places = undo.places_in(self._reader.get(undo.undo_list_key(height)) or b"")
-        packed = [self._need(undo.undo_key(height, b"S", place[1:])) for place in places if place[:1] == b"S"]
+        places = undo.places_in(self.undo_list(height))
+        packed = [self.undo_entry(height, place) for place in places if place[:1] == schema.RECORD]
         return sorted(key for entry in packed for key, _ in undo.items_in(entry))
 
-    def past_record(self, height: int, key: bytes) -> bytes | None:
-        """Return the record under a state key after the block of a height whose followers' undo is kept."""
-        for packed in self._undo_after(height, schema.RECORD, key):
-            for record in undo.find(packed, key):
-                return record or None
-        return self.get(key)
+    def undo_list(self, height: int) -> bytes:
+        """Return what the undo of a block is in (storage.undo); empty where it changed nothing, or is not kept."""
+        return self._reader.get(undo.undo_list_key(height)) or b""
 
-    def past_page(self, height: int, key: bytes) -> bytes | None:
-        """Return a page of the state tree after the block of a height whose followers' undo is kept."""
-        page = self.page(key)
-        for packed in reversed(list(self._undo_after(height, schema.PAGE, key))):
-            for change in undo.find(packed, key):
-                page = changed(key[0], page, change)
-        return page
-
-    def _undo_after(self, height: int, kind: bytes, key: bytes) -> Iterator[bytes]:
-        """Yield the undo entries that may name a record or page, of the blocks above a height up to the head."""
-        bucket = undo.bucket_of(kind, key)
-        for at in range(height + 1, self.height + 1):
-            if undo.is_listed(self._undo_list(at), kind + bucket):
-                yield self._need(undo.undo_key(at, kind, bucket))
-
-    def _undo_list(self, height: int) -> bytes:
-        """Return what the undo of a block is in: a proof asks for it once for each of its pages."""
-        found = self._undo_lists.get(height)
-        if found is None:
-            found = self._undo_lists[height] = self._reader.get(undo.undo_list_key(height)) or b""
-        return found
+    def undo_entry(self, height: int, place: bytes) -> bytes:
+        """Return an entry that the list of a block names by kind || bucket."""
+        return self._need(undo.undo_key(height, place[:1], place[1:]))
 
     def clock_offset(self) -> int:
         """Return the seconds by which a devnet's clock was moved ahead."""

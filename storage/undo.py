@@ -80,9 +80,12 @@ def is_listed(undo_list: bytes, place: bytes) -> bool:
     return find_item(undo_list, place, len(place)) >= 0
 
 
-def find(packed: bytes, key: bytes) -> Iterator[bytes]:
-    """Yield what was there under a key, if the entry's value names it."""
-    return (value for found, value in items_in(packed) if found == key)
+def find(packed: bytes, key: bytes) -> bytes | None:
+    """Return what was there under a key (empty: nothing), None where the entry's value does not name it."""
+    for found, value in items_in(packed):
+        if found == key:
+            return value
+    return None
 
 
 def items_in(packed: bytes) -> Iterator[tuple[bytes, bytes]]:

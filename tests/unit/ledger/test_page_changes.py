@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 import pytest
 
 from crypto.state_proof import EMPTY_ROOT
 from ledger.leaf_pages import leaf_page, put_entries
-from ledger.page_changes import cells_change, changed, joined, leaves_back, leaves_change, whole_page
+from ledger.page_changes import (
+    cells_change,
+    changed,
+    joined,
+    leaves_back,
+    leaves_change,
+    page_before,
+    whole_page,
+)
 from ledger.state_tree import StateTree
 from ledger.tree_pages import CELL, LEAF_DEPTH, DamagedTree, encode_cells, page_key, width
 
@@ -63,6 +72,69 @@ def test_joined_changes_are_the_same_as_one_after_the_other() -> None:
     cells = [cells_change([(1, HASH), (2, HASH)]), cells_change([(2, KEYS[0]), (3, HASH)])]
     page = encode_cells(CELLS)
     assert changed(19, page, joined(*cells)) == changed(19, changed(19, page, cells[0]), cells[1])
+
+
+def test_a_page_before_many_changes_is_as_if_each_were_undone_from_the_newest_on() -> None:
+    for depth in (8, 19):
+        row = CHANCE.randbytes(CELL << width(depth))
+        for count in (0, 1, 5, 40):
+            undo = [
+                cells_change(
+                    (place, CHANCE.randbytes(CELL)) for place in CHANCE.sample(range(1 << width(depth)), changing)
+                )
+                for changing in (CHANCE.randrange(1, 7) for _ in range(count))
+            ]
+            assert page_before(depth, encode_cells(row), undo) == _one_by_one(depth, encode_cells(row), undo)
+
+
+def test_leaves_before_many_changes_are_as_if_each_were_undone_from_the_newest_on() -> None:
+    pages, undo = [entries(10)], []
+    for _ in range(60):
+        changes = [(key, CHANCE.choice((None, CHANCE.randbytes(32)))) for key in sorted(CHANCE.sample(KEYS[:31], 3))]
+        undo.append(leaves_back(pages[-1], changes))
+        pages.append(put_entries(pages[-1], LEAF_DEPTH, changes))
+    for at, page in enumerate(pages):
+        assert page_before(LEAF_DEPTH, leaf_page(pages[-1]), undo[at:]) == leaf_page(page)
+
+
+def test_forms_may_change_on_the_way() -> None:
+    """Leaves, none, an inner page made at once, and one that was whole before it grew."""
+    leaves, inner = leaf_page(entries(32)), encode_cells(CELLS)
+    some = [leaves_back(entries(10), [(KEYS[0], HASH)]), leaves_back(b"", [(KEYS[1], None)])]
+    created = cells_change((place, bytes(CELL)) for place in range(1 << width(19)))
+    for undo in (
+        [*some, created],
+        [*some, created, cells_change([(1, HASH)])],
+        [*some, whole_page(leaves or b""), cells_change([(1, HASH)])],
+        [cells_change([(2, HASH)]), whole_page(inner), *some],
+    ):
+        now = inner if undo[-1][:1] == created[:1] else leaf_page(entries(1))
+        assert page_before(19, now, undo) == _one_by_one(19, now, undo)
+
+
+def test_undo_that_no_longer_matters_is_not_read() -> None:
+    def undo(*changes: bytes) -> Iterator[bytes]:
+        yield from changes
+        raise AssertionError("read too far")
+
+    halves = [cells_change((place, HASH) for place in range(start, start + 16)) for start in (0, 16)]
+    assert page_before(19, encode_cells(CELLS), undo(*halves)) == encode_cells(HASH * 32)
+    assert page_before(19, None, undo(cells_change([(0, HASH)]), whole_page(encode_cells(CELLS)))) == encode_cells(
+        HASH + CELLS[CELL:]
+    )
+
+
+@pytest.mark.parametrize("depth", [8, 19])
+def test_undo_that_fits_no_page_is_damage(depth: int) -> None:
+    for change in (cells_change([(0, HASH)])[:-1], leaves_back(b"", [(KEYS[0], HASH)])):
+        with pytest.raises(DamagedTree):
+            page_before(depth, encode_cells(bytes(CELL << width(depth))), [change])
+
+
+def _one_by_one(depth: int, page: bytes | None, undo: Sequence[bytes]) -> bytes | None:
+    for change in reversed(undo):
+        page = changed(depth, page, change)
+    return page
 
 
 def test_a_page_that_had_another_form_is_kept_whole() -> None:
