@@ -1,7 +1,7 @@
 """All benchmarks in one run: `python -m benchmarks`, or `make bench` and `make bench-quick`.
 
-What is compared runs one after the other, and the yardstick before and after, so that ratios compare what the same
-minute saw.
+What is compared runs as near to each other as one order allows, and the yardstick before and after, so that ratios
+compare what the same minutes saw. With --only parts run as they are named, also twice.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "peers-transfer": peers_transfer.part,
 }
 """Name on the command line -> part, in the order in which they run."""
-MEASURED_ANEW: Final = ("settlements", "anvil", "import", "fairness", "payments")
+MEASURED_ANEW: Final = ("settlements", "anvil", "import", "fairness", "payments", "peers-latency")
 """Parts before which the yardstick is taken once more: beside them, and beside what came before."""
 GOALS: Final[Sequence[Goal]] = (
     *settlements.GOALS,

@@ -1,8 +1,8 @@
 """What a benchmark measures, what was asked of it, and how both are shown.
 
 A part of the benchmark yields samples. Machines are shared, and their speed may change by half within a minute: every
-ratio is taken to what was measured just before and just after; over all rounds the least, the middle and the greatest
-are shown.
+ratio is taken to the last reference before and the first one after; over all rounds the least, the middle and the
+greatest are shown.
 """
 
 from __future__ import annotations
@@ -80,6 +80,10 @@ def values_of(name: str, rounds: Rounds) -> list[float]:
     return [reading.value for found in rounds for reading in found.get(name, ())]
 
 
+def _seconds_of(name: str, rounds: Rounds) -> list[float]:
+    return [round(reading.second, 1) for found in rounds for reading in found.get(name, ())]
+
+
 def ratios(name: str, reference: str, rounds: Rounds) -> list[float]:
     """Return each value with a name as a multiple of the reference beside it in its round."""
     return [
@@ -114,8 +118,11 @@ def table(units: Mapping[str, str], rounds: Rounds, goals: Sequence[Goal]) -> li
 
 
 def report(units: Mapping[str, str], rounds: Rounds, goals: Sequence[Goal]) -> dict[str, Any]:
-    """Return the same as JSON, with every single value."""
-    figures = [{"name": name, "unit": unit, "values": values_of(name, rounds)} for name, unit in units.items()]
+    """Return the same as JSON, with every single value, and the seconds at which they were taken."""
+    figures = [
+        {"name": name, "unit": unit, "values": values_of(name, rounds), "seconds": _seconds_of(name, rounds)}
+        for name, unit in units.items()
+    ]
     asked = [
         {
             "name": goal.name,

@@ -2,7 +2,7 @@
 
 First the whole block goes to the signing record and is synced, then it is sealed, then it is committed. A crash after
 the first step leaves a block that may have been sealed: at the next start exactly that block is finished. Another one
-of that height never is.
+of that height never is. What is committed is synced before the next block is recorded, at the latest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger.transaction import AnyTransaction
 
 from .chain import Built, Chain, Prepared
 from .ports import SigningRecord
-from .recovery import record_blocks
+from .recovery import record_next
 from .seal import make_seal
 
 GROUP_MAX: Final = 500
@@ -56,10 +56,14 @@ class Authority:
 
     def finish(self, prepared: Prepared) -> Sequence[ExecutedBlock]:
         """Record, seal, commit, in this order: all that waits for the disk. Returns the blocks, sealed."""
-        record_blocks(self._record, [executed.block for executed in prepared.blocks])
+        record_next(self.chain, self._record, [executed.block for executed in prepared.blocks])
         sealed = [executed.sealed(self.seal(executed.tip.hash)) for executed in prepared.blocks]
         self.chain.commit(prepared, [executed.block for executed in sealed])
         return sealed
+
+    def settle(self) -> None:
+        """Sync what is committed, which `finish` would have to do before its next block."""
+        self.chain.sync()
 
     def produce_empty(self, count: int, timestamp: int) -> Sequence[ExecutedBlock]:
         """Make up to `count` blocks without transactions in one group; return those made, at least one.

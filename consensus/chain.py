@@ -1,7 +1,7 @@
 """The head of a chain and the only way in which it moves: build or check a block, then commit it.
 
-Building and checking both go through `ledger.transition.BlockExecution`. Nothing moves before the store has said that
-the block is durable; a block that is built and then dropped leaves no trace.
+Building and checking both go through `ledger.transition.BlockExecution`. Nothing moves before the store has the
+block; a block that is built and then dropped leaves no trace.
 """
 
 from __future__ import annotations
@@ -136,13 +136,20 @@ class Chain:
         return Prepared(blocks, self._store.prepare(blocks))
 
     def commit(self, prepared: Prepared, sealed: Sequence[Block]) -> None:
-        """Write the prepared blocks, which are sealed now, then move the head."""
+        """Write the prepared blocks, which are sealed now and in the signing record, then move the head.
+
+        Until `sync` has returned a power cut may take them from the store, and the record gives them back.
+        """
         prepared.write(sealed)
         last = prepared.blocks[-1]
         self._tree.adopt(last.tree)
         self._pages.keep_all(last.tree.pages)
         self.state.stage(self._store.state(), last.result.changes)
         self.tip = last.tip
+
+    def sync(self) -> None:
+        """Return when all committed blocks would survive a power cut without the signing record."""
+        self._store.sync()
 
     def _next_header(
         self,

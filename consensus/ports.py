@@ -10,11 +10,11 @@ from ledger.executed import ExecutedBlock, Tip
 from ledger.state import StateReader
 
 Write = Callable[[Sequence[Block]], None]
-"""Writes blocks that were prepared, now sealed: all or none. Returns when they would survive a power cut."""
+"""Writes blocks that were prepared, now sealed: all or none. They survive a power cut once `sync` has returned."""
 
 
 class ChainStore(Protocol):
-    """Blocks, state and indexes of one chain, durable."""
+    """Blocks, state and indexes of one chain, on a disk."""
 
     def tip(self) -> Tip:
         """Return the head as the next block's parent."""
@@ -27,6 +27,9 @@ class ChainStore(Protocol):
 
     def prepare(self, blocks: Sequence[ExecutedBlock]) -> Write:
         """Work out what is to be written for blocks that follow the head, whatever their seals; changes nothing."""
+
+    def sync(self) -> None:
+        """Return when all that was written would survive a power cut."""
 
 
 class SigningRecord(Protocol):

@@ -24,6 +24,12 @@ class RecordConflict(Exception):
     """The signing record and the chain do not belong together; nothing may be signed."""
 
 
+def record_next(chain: Chain, record: SigningRecord, blocks: Sequence[Block]) -> None:
+    """Keep blocks that follow the head in the record, once it no longer needs to hold those before them."""
+    chain.sync()
+    record_blocks(record, blocks)
+
+
 def record_blocks(record: SigningRecord, blocks: Sequence[Block]) -> None:
     """Keep consecutive blocks in the record and return when they would survive a power cut."""
     framed = (block.encode() for block in blocks)
@@ -35,7 +41,7 @@ def import_block(chain: Chain, record: SigningRecord, block: Block, decode: Deco
     """Check a sealed block made elsewhere and make it the head; raises InvalidBlock and changes nothing then."""
     executed = chain.check_sealed(chain.tip, block, decode)
     prepared = chain.prepare([executed])
-    record_blocks(record, [block])
+    record_next(chain, record, [block])
     chain.commit(prepared, [block])
     chain.state.advance()
     return executed

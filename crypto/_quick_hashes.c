@@ -285,7 +285,8 @@ static PyObject *list_of(const size_t *nodes, size_t count)
     return found;
 }
 
-/* The nodes of a list in a sorted row, each once; NULL and an error where they are not of one depth within the cells. */
+/* The nodes of a list in a sorted row, each once; NULL and an error where they are not, or not of one depth within the
+ * cells. */
 static size_t *row_of(PyObject *list, size_t cells, size_t *count)
 {
     const Py_ssize_t size = PyList_GET_SIZE(list);
@@ -294,7 +295,11 @@ static size_t *row_of(PyObject *list, size_t cells, size_t *count)
         return (size_t *)PyErr_NoMemory();
     for (Py_ssize_t at = 0; at < size; at++) {
         PyObject *const node = PyList_GET_ITEM(list, at);
-        nodes[at] = PyLong_CheckExact(node) ? PyLong_AsSize_t(node) : 0;
+        if (!PyLong_CheckExact(node)) {
+            PyMem_RawFree(nodes);
+            return (size_t *)PyErr_Format(PyExc_TypeError, "expected a list of nodes");
+        }
+        nodes[at] = PyLong_AsSize_t(node);
         PyErr_Clear(); /* what is not a size is (size_t)-1, and not within the cells */
     }
     qsort(nodes, (size_t)size, sizeof *nodes, ascending);
@@ -314,9 +319,12 @@ static PyObject *rehash(PyObject *Py_UNUSED(module), PyObject *const *arguments,
     Py_buffer cells;
     if (count != 3 || !PyList_CheckExact(arguments[1]) || !PyLong_CheckExact(arguments[2]))
         return PyErr_Format(PyExc_TypeError, "expected cells, a list of nodes, and a depth");
-    const long stop = PyLong_AsLong(arguments[2]);
+    int overflow;
+    long stop = PyLong_AsLongAndOverflow(arguments[2], &overflow);
+    if (overflow > 0)
+        stop = LONG_MAX;
     if (stop < 0)
-        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "expected a depth from 0 on");
+        return PyErr_Format(PyExc_ValueError, "expected a depth from 0 on");
     if (PyObject_GetBuffer(arguments[0], &cells, PyBUF_WRITABLE))
         return NULL;
 

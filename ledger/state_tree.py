@@ -94,13 +94,13 @@ class StateTree:
         changed = _change_below(top, writer, parts)
         before = top.cells_of(changed)
         above = top.cells_of(top.nodes_above(parts))
+        self._before_newest = before
         top.apply(changed)
         for key, page, undo, change in top.changed_pages(before | above):
             writer.put(key, page, undo, change)
         root = _root_of(top.cell(1))
-        update = TreeUpdate(root, writer.pages, writer.undo, writer.changes, self.root, changed)
-        self._newest, self._before_newest = update, before
-        return update
+        self._newest = TreeUpdate(root, writer.pages, writer.undo, writer.changes, self.root, changed)
+        return self._newest
 
     def adopt(self, update: TreeUpdate) -> None:
         """Make an update of this very tree the committed one, after its pages are durable."""
@@ -110,13 +110,14 @@ class StateTree:
             self._take_back()
             self._top.apply(update.top_cells)
         self._newest = None
+        self._before_newest = {}
         self.root = update.root
 
     def _take_back(self) -> None:
-        """Return the top to the committed state, if the newest update was not adopted."""
-        if self._newest is not None:
-            self._top.apply(self._before_newest)
-            self._newest = None
+        """Return the top to the committed state, if the newest update was not adopted, or was interrupted."""
+        self._top.apply(self._before_newest)
+        self._newest = None
+        self._before_newest = {}
 
 
 def _root_of(cell: bytes) -> bytes:

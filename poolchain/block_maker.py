@@ -2,7 +2,7 @@
 
 The event loop's thread owns the mempool, and lends it to the writer thread while a block is chosen and executed (see
 `turns`). Recording, sealing and committing run on the writer thread as well; what arrives meanwhile waits for the next
-block.
+block. The sync of what was committed comes after the answers.
 """
 
 from __future__ import annotations
@@ -177,6 +177,7 @@ class BlockMaker:
             for transaction, refusal in begun.skipped:
                 _log.debug("left out 0x%s: %s", transaction.hash.hex(), refusal)
             await self._show(await self.write(self._authority.finish, begun.prepared))
+            await self._settle()
             return 1
 
     def _begin(self, timestamp: int) -> Begun:
@@ -189,4 +190,19 @@ class BlockMaker:
         async with self._turn:
             made = await self.write(self._authority.produce_empty, count, self._clock.now())
             await self._show(made)
+            await self._settle()
             return len(made)
+
+    async def _settle(self) -> None:
+        """Have the writer thread sync what is committed, once whoever waited for the block has been answered.
+
+        The block is in the signing record: a power cut does not take it. The next one is executed while this goes on,
+        and finished after it, for there is one writer.
+        """
+        await asyncio.sleep(0)  # they go on now
+        settling = asyncio.get_running_loop().run_in_executor(self._writer, self._authority.settle)
+        settling.add_done_callback(self._settled)
+
+    def _settled(self, settling: asyncio.Future[None]) -> None:
+        if not settling.cancelled() and (error := settling.exception()):
+            self.fail(str(error))

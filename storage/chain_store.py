@@ -1,4 +1,4 @@
-"""Blocks, state, tree and indexes of one chain in one key-value store: one synced batch for every group of blocks."""
+"""Blocks, state, tree and indexes of one chain in one key-value store: one batch for every group of blocks."""
 
 from __future__ import annotations
 
@@ -80,12 +80,16 @@ class ChainStore:
         return partial(self._commit, entries, tails)
 
     def _commit(self, entries: Sequence[Entry], tails: Mapping[bytes, bytes], blocks: Sequence[Block]) -> None:
-        """Write in one synced batch, then show the new head."""
+        """Write in one batch, then show the new head."""
         sealed = [(schema.sealed_header_key(block.header.height), block.sealed_header.encode()) for block in blocks]
-        self._kv.write(chain(sealed, entries))
+        self._kv.write_unsynced(chain(sealed, entries))
         self._tails.keep_all(tails)
         # The former view is left to whoever still reads from it; its snapshot goes with the last of them.
         self._view = ChainView(self._kv.snapshot())
+
+    def sync(self) -> None:
+        """Return when all that was written survives a power cut."""
+        self._kv.sync()
 
     def require_alive(self) -> None:
         """Raise StorageFailure if a write has failed: nothing may be acknowledged any more."""

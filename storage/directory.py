@@ -13,6 +13,7 @@ from .kv import StorageRefused
 # Linux stamps files with the tick of its clock, up to 10 ms long: two changes inside one tick
 # carry one time, so an equal time proves nothing until it is older than that.
 _CLOCK_TICK_NS: Final = 20_000_000
+_LOG: Final = ".log"
 
 
 def sync_directory(path: Path) -> None:
@@ -58,6 +59,33 @@ class DirectoryLock:
         os.fsync(self._descriptor)
         settled = time.time_ns() - changed_ns > _CLOCK_TICK_NS
         self._synced_ns = changed_ns if settled else 0
+
+    def sync_logs(self, first: int) -> int:
+        """Make the bytes of the files NUMBER.log from `first` on durable, and all names; return the highest NUMBER.
+
+        One that goes meanwhile, and is not the last, is no longer needed: what was in it is in a synced table.
+        Raises OSError.
+        """
+        names = os.listdir(self._descriptor)  # noqa: PTH208 - of the very directory that is locked
+        logs = {int(name.removesuffix(_LOG)): name for name in names if name.endswith(_LOG)}
+        last = max(logs, default=first)
+        for number in sorted(logs):
+            if number >= first:
+                self._sync_file(logs[number], may_be_gone=number != last)
+        self.sync_if_changed()
+        return last
+
+    def _sync_file(self, name: str, *, may_be_gone: bool) -> None:
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            if may_be_gone:
+                return
+            raise
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

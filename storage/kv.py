@@ -1,4 +1,4 @@
-"""The seam between what is stored and where: five verbs over bytes, and the four ways they fail.
+"""The seam between what is stored and where: seven verbs over bytes, and the four ways they fail.
 
 Whoever stores blocks and state knows only these Protocols, so that everything above them also
 runs on the in-memory twin (storage/memory.py), with faults put in at chosen calls.
@@ -57,12 +57,25 @@ class KeyValue(ReadView, Protocol):
     def write(self, puts_and_deletes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Put (key, value) and delete (key, None) as one batch: all or nothing, and synced.
 
-        When it returns the batch survives a power cut. Of two entries with one key the later one
-        counts. When it raises StorageFailure the batch may or may not be there after the next
-        opening, and the store is dead: every later write raises as well, because LevelDB would
-        acknowledge and then lose whatever follows a record that a full disk cut short. An
-        exception out of the iterable itself writes nothing and leaves the store alive.
+        When it returns the batch survives a power cut, with all that was written before it. Of two
+        entries with one key the later one counts. When it raises StorageFailure the batch may or
+        may not be there after the next opening, and the store is dead: every later write raises as
+        well, because LevelDB would acknowledge and then lose whatever follows a record that a full
+        disk cut short. An exception out of the iterable itself writes nothing and leaves the store
+        alive.
         """
+        ...
+
+    def write_unsynced(self, puts_and_deletes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """The same, but not synced: when it returns the batch is seen and survives the end of the process.
+
+        A power cut may take it back as long as `sync` has not returned: whole, with all batches
+        behind it.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Return when all that was written survives a power cut; raises StorageFailure as `write` does."""
         ...
 
     def require_alive(self) -> None:

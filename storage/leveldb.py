@@ -110,7 +110,7 @@ class LevelDb:
     an unfinished iterator ends in its own time, and the last of them releases the directory.
     """
 
-    __slots__ = ("_batch", "_cursor", "_failed", "_get", "_handle", "_writing")
+    __slots__ = ("_batch", "_cursor", "_failed", "_first_log", "_get", "_handle", "_unsynced", "_writing")
 
     def __init__(self, handle: _Handle) -> None:
         database = handle.database
@@ -122,6 +122,9 @@ class LevelDb:
         # Used again and again: a batch of a block grows to megabytes, and memory that is new for every block is zeroed
         # by the system page by page, which took 15 % of the writer's time.
         self._batch: Any = None
+        self._unsynced = False
+        self._first_log = 0
+        """All logs with a lower number were synced to their end, or are no longer needed."""
         self._failed: str | None = None
 
     def get(self, key: bytes) -> bytes | None:
@@ -136,11 +139,16 @@ class LevelDb:
         return _walk(self._handle, self._cursor, (start, stop), reverse=reverse)
 
     def write(self, puts_and_deletes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """See KeyValue."""
+        self.write_unsynced(puts_and_deletes)
+        self.sync()
+
+    def write_unsynced(self, puts_and_deletes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """See KeyValue. One thread writes at a time; others wait."""
         with self._writing:
             self.require_alive()
             handle = self._handle or _closed()
-            batch = self._batch or handle.database.write_batch(sync=True)
+            batch = self._batch or handle.database.write_batch(sync=False)
             # Kept when all has gone well: nothing of a batch that was not written may come into the next.
             self._batch = None
             try:
@@ -149,12 +157,28 @@ class LevelDb:
                         batch.delete(key)
                     else:
                         batch.put(key, value)
-                self._failed = _write(batch, handle.directory)
+                self._unsynced = True
+                self._failed = _write(batch)
                 if batch.approximate_size() <= _BATCH_KEPT_BYTES:
                     batch.clear()
                     self._batch = batch
             finally:
                 del batch, handle  # a kept traceback must not keep the database open
+        self.require_alive()
+
+    def sync(self) -> None:
+        """See KeyValue. LevelDB's own way, a synced batch, leaves out the log that it has just gone on from."""
+        with self._writing:
+            self.require_alive()
+            handle = self._handle or _closed()
+            if not self._unsynced:
+                return
+            try:
+                self._first_log = handle.directory.sync_logs(self._first_log)
+            except OSError as error:
+                self._failed = str(error)
+            self._unsynced = False
+            del handle  # a kept traceback must not keep the database open
         self.require_alive()
 
     def require_alive(self) -> None:
@@ -292,12 +316,11 @@ def _open_database(path: Path, settings: Settings, *, new: bool = False, paranoi
         raise StorageRefused(f"{path} cannot be opened: {_text(error)}") from error
 
 
-def _write(batch: Any, directory: DirectoryLock) -> str | None:
-    """Write and sync; return what went wrong, for a raised error would keep the batch alive."""
+def _write(batch: Any) -> str | None:
+    """Write; return what went wrong, for a raised error would keep the batch alive."""
     try:
         batch.write()
-        directory.sync_if_changed()
-    except (plyvel.Error, OSError) as error:
+    except plyvel.Error as error:
         return _text(error)
     return None
 

@@ -40,13 +40,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Faults by the number of the call, counted from 1: reads and writes apart.
+    """Faults by the number of the call, counted from 1: reads, writes and syncs apart.
 
     A `get` is one read, and so is each step of an iterator, the last one that finds nothing too.
     """
 
     reads: Mapping[int, Fault] = field(default_factory=lambda: NO_FAULTS)
     writes: Mapping[int, Fault] = field(default_factory=lambda: NO_FAULTS)
+    syncs: Mapping[int, Fault] = field(default_factory=lambda: NO_FAULTS)
+    """Of a store; a signing record has none that are not writes."""
 
 
 class _Moment:
@@ -59,26 +61,44 @@ class _Moment:
 
 
 class MemoryDisk:
-    """What survives when a process dies; every batch on it was synced.
+    """What survives when a process dies, and when the power goes: batches that were not synced may go with it.
 
     `undo_max` batches are remembered for `lose_batches`. Views are kept up by handing them what a
     write replaces, so that a write costs the same however much is stored.
     """
 
-    __slots__ = ("_keys", "_lock", "_moments", "_undo", "_values", "opened")
+    __slots__ = ("_keys", "_lock", "_moments", "_undo", "_unsynced", "_values", "opened")
 
     def __init__(self, *, undo_max: int = 0) -> None:
         self._keys: list[bytes] = []
         self._values: dict[bytes, bytes] = {}
         self._moments: WeakSet[_Moment] = WeakSet()
         self._undo: deque[dict[bytes, bytes | None]] = deque(maxlen=undo_max)
+        self._unsynced: list[dict[bytes, bytes | None]] = []
         self._lock = threading.Lock()
         self.opened = False
 
     def apply(self, entries: Iterable[Entry]) -> None:
         """Write a batch: a value puts, None deletes, a later entry of the same key counts."""
         with self._lock:
-            self._undo.append(self._put_and_delete(entries))
+            replaced = self._put_and_delete(entries)
+            self._undo.append(replaced)
+            self._unsynced.append(replaced)
+
+    def sync(self) -> None:
+        """Make all batches survive a power cut."""
+        with self._lock:
+            self._unsynced.clear()
+
+    def cut_power(self) -> int:
+        """Lose all that was not synced; return how many batches that were."""
+        with self._lock:
+            lost = len(self._unsynced)
+            while self._unsynced:
+                self._put_and_delete(self._unsynced.pop().items())
+                if self._undo:
+                    self._undo.pop()
+            return lost
 
     def lose_batches(self, count: int) -> None:
         """Take back the last `count` batches: a lost log, or a directory restored from a backup.
@@ -154,7 +174,7 @@ class MemoryDisk:
 class _Session:
     """What a store and its snapshots share: the disk, the faults and the counted calls."""
 
-    __slots__ = ("_lock", "disk", "faults", "reads", "writes")
+    __slots__ = ("_lock", "disk", "faults", "reads", "syncs", "writes")
 
     def __init__(self, disk: MemoryDisk, faults: Faults) -> None:
         self.disk = disk
@@ -162,6 +182,7 @@ class _Session:
         self._lock = threading.Lock()
         self.reads = 0
         self.writes = 0
+        self.syncs = 0
 
     def count_read(self) -> None:
         with self._lock:
@@ -233,6 +254,11 @@ class MemoryKeyValue:
         """How many writes were tried."""
         return self._session.writes
 
+    @property
+    def syncs(self) -> int:
+        """How many syncs were tried, those of `write` too."""
+        return self._session.syncs
+
     def get(self, key: bytes) -> bytes | None:
         """See ReadView."""
         self._require_open()
@@ -247,6 +273,11 @@ class MemoryKeyValue:
 
     def write(self, puts_and_deletes: Iterable[Entry]) -> None:
         """See KeyValue."""
+        self.write_unsynced(puts_and_deletes)
+        self.sync()
+
+    def write_unsynced(self, puts_and_deletes: Iterable[Entry]) -> None:
+        """See KeyValue."""
         with self._writing:
             self.require_alive()
             self._require_open()
@@ -260,6 +291,19 @@ class MemoryKeyValue:
                 self._failed = str(fault.error)
                 raise fault.error
 
+    def sync(self) -> None:
+        """See KeyValue."""
+        with self._writing:
+            self.require_alive()
+            self._require_open()
+            session = self._session
+            session.syncs += 1
+            fault = session.faults.syncs.get(session.syncs)
+            if fault is not None:
+                self._failed = str(fault.error)
+                raise fault.error
+            session.disk.sync()
+
     def require_alive(self) -> None:
         """See KeyValue."""
         if self._failed is not None:
@@ -271,7 +315,7 @@ class MemoryKeyValue:
         return MemorySnapshot(self._session)
 
     def close(self) -> None:
-        """See ReadView; also what a simulated crash calls, for it loses nothing that was synced."""
+        """See ReadView; also what a simulated crash calls, for it loses nothing that was written."""
         with self._writing:
             if self._open:
                 self._open = False

@@ -20,7 +20,7 @@ from rpc.limits import Limits
 from rpc.methods import ALL_METHODS
 from rpc.registry import Registry
 from storage.chain_store import create_chain
-from storage.memory import MemoryKeyValue
+from storage.memory import Fault, Faults, MemoryDisk, MemoryKeyValue
 from storage.memory_signing import MemorySigningRecord
 from tests.model import signing
 from tests.model.encoding import keccak
@@ -40,7 +40,11 @@ class NodeBench:
         self, *, sealing: Sealing = "manual", limits: Limits | None = None, devnet: bool = True, **genesis: object
     ) -> None:
         self.genesis = make_genesis(**genesis)
-        self.store = create_chain(MemoryKeyValue(), self.genesis)
+        self.syncs: dict[int, Fault] = {}
+        """Faults at syncs of the database, by their number."""
+        self.disk = MemoryDisk()
+        self.kv = MemoryKeyValue(self.disk, Faults(syncs=self.syncs))
+        self.store = create_chain(self.kv, self.genesis)
         self.domain = self.genesis.domain(self.store.view().block(0).header.hash())
         self.signing = signing.Domain(self.genesis.chain_id, self.domain.genesis_hash)
         limits = limits or Limits()

@@ -64,7 +64,12 @@ def test_a_goal_is_judged_by_the_median_of_what_it_asks_for(goal: Goal, values: 
 def test_the_report_has_every_value_and_no_goal_of_a_part_that_did_not_run() -> None:
     found = report(UNITS, ROUNDS, [Goal("elsewhere", 1.0)])
     assert found["goals"] == []
-    assert found["figures"][0] == {"name": RATE, "unit": "per second", "values": [50.0, 20.0, 30.0]}
+    assert found["figures"][0] == {
+        "name": RATE,
+        "unit": "per second",
+        "values": [50.0, 20.0, 30.0],
+        "seconds": [2, 20, 23],
+    }
     assert [figure["name"] for figure in found["figures"]] == list(UNITS)
 
 

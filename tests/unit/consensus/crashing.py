@@ -31,8 +31,9 @@ class Node:
     def __init__(self, world: World, disk: MemoryDisk, file: MemorySigningFile) -> None:
         self.reads: dict[int, Fault] = {}
         self.writes: dict[int, Fault] = {}
+        self.syncs: dict[int, Fault] = {}
         self.record_writes: dict[int, Fault] = {}
-        self.kv = MemoryKeyValue(disk, Faults(self.reads, self.writes))
+        self.kv = MemoryKeyValue(disk, Faults(self.reads, self.writes, self.syncs))
         self.record = MemorySigningRecord(file, Faults(writes=self.record_writes))
         self.world = world
         self.store = ChainStore(self.kv)
@@ -61,6 +62,7 @@ class Survivors:
         self.world = world
         self.disk = MemoryDisk(undo_max=1000)
         self.disk.apply(world.disk.contents().items())
+        self.disk.sync()
         self.file = MemorySigningFile()
         self.file.last = world.file.last
 

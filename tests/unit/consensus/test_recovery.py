@@ -10,9 +10,11 @@ from consensus import authority as authority_module
 from consensus.recovery import RecordConflict, record_blocks, recorded_blocks
 from consensus.seal import make_seal
 from ledger.block import Block
+from storage.kv import StorageFailure
 from storage.memory import Fault
 from storage.memory_signing import MemorySigningRecord
 from storage.signing_record import Signed, SigningConflict
+from tests.model.small_chain import DAVE_KEY
 from tests.unit.consensus.crashing import (
     Act,
     Crash,
@@ -137,6 +139,48 @@ def test_a_crash_behind_the_batch_leaves_nothing_to_do(chain: World, data: Survi
 
 
 @every_act
+def test_what_was_told_before_it_was_synced_is_finished_after_a_power_cut(
+    chain: World, data: Survivors, act: Act
+) -> None:
+    node = data.start()
+    act(node)
+    node.die()
+    assert data.disk.cut_power() == 1
+    assert data.disk.contents() == chain.disk.contents()
+    assert data.restart() == MADE[act]
+    assert data.disk.contents() == _after(chain, act), "the same blocks with the same seals"
+
+
+@every_act
+def test_what_was_synced_after_it_was_told_is_there_after_a_power_cut(chain: World, data: Survivors, act: Act) -> None:
+    node = data.start()
+    act(node)
+    node.authority.settle()
+    node.die()
+    assert data.disk.cut_power() == 0
+    assert data.disk.contents() == _after(chain, act)
+    assert data.restart() == 0
+
+
+def test_nothing_is_recorded_before_what_the_record_held_is_synced(data: Survivors) -> None:
+    """Also where nobody settles: a power cut takes what the record holds, and never a block before it."""
+    node = data.start()
+    for number in range(4):
+        node.authority.produce([node.world.transfer(DAVE_KEY, number, 50)], START)
+        recorded = recorded_blocks(node.record)
+        assert [block.header.height for block in recorded] == [5 + number]
+    node.syncs[node.kv.syncs + 1] = Fault(Crash())
+    last = node.record.last()
+    with pytest.raises(Crash):
+        node.authority.produce_empty(2, START)
+    assert node.record.last() == last
+    node.die()
+    assert data.disk.cut_power() == 1
+    assert data.restart() == 1
+    assert len(data.blocks()) == 8
+
+
+@every_act
 def test_a_torn_batch_is_finished_or_noticed(chain: World, act: Act) -> None:
     """LevelDB never shows one; if it did, nothing wrong would be built upon."""
     after = _after(chain, act)
@@ -161,14 +205,19 @@ def test_a_torn_batch_is_finished_or_noticed(chain: World, act: Act) -> None:
 
 @every_act
 def test_a_failed_batch_does_not_free_the_height(data: Survivors, act: Act) -> None:
-    """A process that went on regardless would be stopped by the signing record."""
+    """A process that went on regardless would be stopped by its store, and by the signing record."""
     node = data.start()
     node.writes[1] = Fault(Crash())
     with pytest.raises(Crash):
         act(node)
+    recorded = node.record.last()
     for again in (other_block, lambda it: it.authority.produce_empty(1, START + 50)):
-        with pytest.raises(SigningConflict):
+        with pytest.raises(StorageFailure):
             again(node)
+    other = node.chain.build(node.chain.tip, (), START + 50).executed.block
+    with pytest.raises(SigningConflict):
+        record_blocks(node.record, [other])
+    assert node.record.last() == recorded
     assert node.chain.tip.header.height == 4
 
 

@@ -1,4 +1,7 @@
-"""A fault at the Nth call, N = 1, 2, 3 ... until none is left, and chains that crash again and again."""
+"""A fault at the Nth call, N = 1, 2, 3 ... until none is left, and chains that crash again and again.
+
+Where the power goes, all that was not synced goes with it.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +56,14 @@ def _begin(chain: World, act: Act) -> Survivors:
     return data
 
 
-@pytest.mark.parametrize("kind", ["reads", "writes", "record writes"])
+@pytest.mark.parametrize("power_goes", [False, True], ids=["the process dies", "the power goes"])
+@pytest.mark.parametrize("kind", ["reads", "writes", "syncs", "record writes"])
 @pytest.mark.parametrize(
     "act", [busy_block, empty_group, expiring_group, imported_block, _recover], ids=lambda act: act.__name__
 )
-def test_a_fault_at_any_call_leaves_the_state_before_or_after(chain: World, act: Act, kind: str) -> None:
+def test_a_fault_at_any_call_leaves_the_state_before_or_after(
+    chain: World, act: Act, kind: str, *, power_goes: bool
+) -> None:
     before = chain.disk.contents()
     after = _begin(chain, act).run(act).disk.contents()
     for number in range(1, 10_000):
@@ -70,26 +76,31 @@ def test_a_fault_at_any_call_leaves_the_state_before_or_after(chain: World, act:
                 node.reads[node.kv.reads + number] = fault
             case "writes":
                 node.writes[number] = fault
+            case "syncs":
+                node.syncs[number] = fault
             case _:
                 node.record_writes[number] = fault
         try:
             act(node)
         except StorageFailure:
             height = node.chain.tip.header.height
-            assert height == 4, "the head moves when everything has been said to be durable"
+            assert height == 4, "the head moves when all that comes before it has been done"
         else:
             break
         finally:
             node.die()
+            if power_goes:
+                data.disk.cut_power()
         assert data.disk.contents() in (before, after)
         came_to_the_record = data.file.last != recorded or act is _recover
         data.restart()
         assert data.disk.contents() == (after if came_to_the_record else before)
+    data.restart()
     assert data.disk.contents() == after
     if kind == "reads":
         assert number > 3
     else:
-        assert number == (1 if (kind, act) == ("record writes", _recover) else 2)
+        assert number == (1 if act is _recover and kind != "writes" else 2)
 
 
 class History:
@@ -100,6 +111,7 @@ class History:
         self.sealed: set[bytes] = set()
         self.acknowledged: list[bytes] = []
         self.crashes = 0
+        self.lost_batches = 0
         monkeypatch.setattr(authority_module, "make_seal", self._seal)
         # The chain without crashes says what fits; what really happened is on `data`.
         self.world = young_chain()
@@ -124,15 +136,19 @@ class History:
             self.crashes += 1
         finally:
             node.die()
+            if self.random.random() < 0.5:
+                self.lost_batches += self.data.disk.cut_power()
 
     def _put_faults(self, node: Node) -> None:
         fault = Fault(Crash(), entries_kept=self.random.choice((0, None)))
         number = self.random.randrange(1, 6)
-        kind = self.random.randrange(3)
+        kind = self.random.randrange(4)
         if kind == 0:
             node.reads[node.kv.reads + self.random.randrange(1, 400)] = fault
         elif kind == 1:
             node.writes[number] = fault
+        elif kind == 2:
+            node.syncs[number] = fault
         else:
             node.record_writes[number] = fault
 
@@ -144,6 +160,8 @@ class History:
             sent: list[AnyTransaction] = [self.traffic.make() for _ in range(self.random.randrange(5))]
             blocks = [node.authority.produce(sent, clock).executed]
         self.acknowledged += [executed.tip.hash for executed in blocks]
+        if self.random.random() < 0.5:
+            node.authority.settle()
 
     def catch_up(self, node: Node) -> None:
         """Let the chain without crashes follow; it takes every block by its own checks."""
@@ -158,6 +176,7 @@ def test_however_often_it_crashes_there_is_one_chain(seed: int, monkeypatch: pyt
     for _ in range(12):
         history.live()
     assert history.crashes >= 4
+    assert history.lost_batches >= 2
     history.data.restart()
     history.data.run(history.catch_up)
     found = {block.header.hash() for block in history.data.blocks()}

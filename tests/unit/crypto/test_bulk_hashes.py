@@ -86,7 +86,7 @@ def test_one_bad_run_among_many_is_found(hashes: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("filled", [0, 1, 5, 300, 4_096])
-@pytest.mark.parametrize("stop", [0, 3, 11, 12, 40])
+@pytest.mark.parametrize("stop", [0, 3, 11, 12, 1 << 80])
 def test_what_is_above_nodes_is_hashed_anew_and_nothing_else(hashes: ModuleType, filled: int, stop: int) -> None:
     depth = 12
     cells = mmap(-1, 32 << depth + 1)
@@ -124,6 +124,7 @@ def test_a_node_whose_halves_are_gone_is_empty(hashes: ModuleType) -> None:
         ([2, 4], 0, "nodes of one depth, within the cells"),
         ([0, 1], 0, "nodes of one depth, within the cells"),
         ([4], -1, "a depth from 0 on"),
+        ([4], -(1 << 80), "a depth from 0 on"),
     ],
 )
 def test_nodes_elsewhere_are_refused(hashes: ModuleType, nodes: list[int], stop: int, expected: str) -> None:

@@ -209,6 +209,36 @@ def test_update_is_adopted_after_others_were_tried(cache_bytes: int) -> None:
     store.check()
 
 
+@pytest.mark.interpreted
+@pytest.mark.parametrize("cache_bytes", CACHES)
+def test_update_that_is_interrupted_anywhere_leaves_no_trace(cache_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also behind the point where the top in memory is that of the update."""
+    store, twin = Store(cache_bytes), Store(cache_bytes)
+    for one in (store, twin):
+        one.commit(crowd(60) | crowd(60, b"\x12\x34", 2))
+    failed = 0
+    for number in range(1, 100):
+        left = number
+
+        def give_way() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr("ledger.tree_top.give_way", give_way)
+            try:
+                store.tree.update(crowd(9, b"\x12", number))
+            except MemoryError:
+                failed += 1
+            else:
+                break
+        changes = crowd(5, b"\x12\x34", number)
+        assert store.commit(changes).root == twin.commit(changes).root == oracle(store.records)
+    assert failed
+
+
 def test_proofs_of_older_states_through_replaced_pages() -> None:
     store = Store()
     chance = random.Random(7)

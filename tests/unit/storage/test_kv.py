@@ -45,6 +45,20 @@ def test_later_entry_of_a_batch_counts(store: KeyValue) -> None:
     assert _everything(store) == [(b"b", b"2"), (b"c", b"4")]
 
 
+def test_what_is_not_synced_is_seen_all_the_same(store: KeyValue) -> None:
+    before = store.snapshot()
+    store.write_unsynced([(b"a", b"1"), (b"b", b"2")])
+    store.write_unsynced([(b"b", None), (b"c", b"3")])
+    assert _everything(store) == _everything(store.snapshot()) == [(b"a", b"1"), (b"c", b"3")]
+    assert _everything(before) == []
+    store.sync()
+    store.sync()
+    assert _everything(store) == [(b"a", b"1"), (b"c", b"3")]
+    store.close()
+    with pytest.raises(StorageClosed):
+        store.sync()
+
+
 def test_deleting_what_is_absent_does_nothing(store: KeyValue) -> None:
     store.write([(b"a", None)])
     store.write([])

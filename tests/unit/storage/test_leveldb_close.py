@@ -55,7 +55,8 @@ class Directory:
     def __init__(self, ended: list[str]) -> None:
         self.ended = ended
 
-    def sync_if_changed(self) -> None: ...
+    def sync_logs(self, first: int) -> int:
+        return first
 
     def __del__(self) -> None:
         self.ended.append("directory")
