@@ -61,10 +61,6 @@ class Authority:
         self.chain.commit(prepared, [executed.block for executed in sealed])
         return sealed
 
-    def settle(self) -> None:
-        """Sync what is committed, which `finish` would have to do before its next block."""
-        self.chain.sync()
-
     def produce_empty(self, count: int, timestamp: int) -> Sequence[ExecutedBlock]:
         """Make up to `count` blocks without transactions in one group; return those made, at least one.
 

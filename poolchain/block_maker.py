@@ -200,7 +200,7 @@ class BlockMaker:
         and finished after it, for there is one writer.
         """
         await asyncio.sleep(0)  # they go on now
-        settling = asyncio.get_running_loop().run_in_executor(self._writer, self._authority.settle)
+        settling = asyncio.get_running_loop().run_in_executor(self._writer, self._authority.chain.sync)
         settling.add_done_callback(self._settled)
 
     def _settled(self, settling: asyncio.Future[None]) -> None:

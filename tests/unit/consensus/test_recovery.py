@@ -155,7 +155,7 @@ def test_what_was_told_before_it_was_synced_is_finished_after_a_power_cut(
 def test_what_was_synced_after_it_was_told_is_there_after_a_power_cut(chain: World, data: Survivors, act: Act) -> None:
     node = data.start()
     act(node)
-    node.authority.settle()
+    node.chain.sync()
     node.die()
     assert data.disk.cut_power() == 0
     assert data.disk.contents() == _after(chain, act)

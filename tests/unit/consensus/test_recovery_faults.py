@@ -161,7 +161,7 @@ class History:
             blocks = [node.authority.produce(sent, clock).executed]
         self.acknowledged += [executed.tip.hash for executed in blocks]
         if self.random.random() < 0.5:
-            node.authority.settle()
+            node.chain.sync()
 
     def catch_up(self, node: Node) -> None:
         """Let the chain without crashes follow; it takes every block by its own checks."""
