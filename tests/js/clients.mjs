@@ -4,7 +4,9 @@ import { readFileSync } from "node:fs";
 import { JsonRpcProvider, keccak256, toQuantity, Wallet } from "ethers";
 
 const { url, secrets, resourceId, missing } = JSON.parse(readFileSync(0, "utf8"));
-const provider = new JsonRpcProvider(url, undefined, { pollingInterval: 50 });
+// ethers remembers a block number for 250 ms; a pool's life is over by then, and waitForTransaction would wait for a block
+// that never comes.
+const provider = new JsonRpcProvider(url, undefined, { pollingInterval: 50, cacheTimeout: -1 });
 const [payer, payee] = secrets.map((secret) => new Wallet(secret, provider));
 const plain = (value) =>
   JSON.parse(JSON.stringify(value, (_, member) => (typeof member === "bigint" ? toQuantity(member) : member)));

@@ -1,0 +1,125 @@
+"""What of LevelDB survives a power cut: every batch that was synced, from log to log."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from storage import leveldb
+from storage.directory import DirectoryLock
+from storage.kv import StorageFailure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_every_batch_is_synced_from_the_log_on_that_was_the_last(tmp_path: Path) -> None:
+    """No test can pull the plug, so this one looks at what LevelDB is asked for."""
+    asked: list[object] = []
+
+    class Batch:
+        def put(self, key: bytes, value: bytes) -> None:
+            asked.append((key, value))
+
+        def write(self) -> None:
+            asked.append("write")
+
+        def approximate_size(self) -> int:
+            return 14
+
+        def clear(self) -> None:
+            asked.append("clear")
+
+    class Database:
+        def write_batch(self, **options: bool) -> Batch:
+            asked.append(options)
+            return Batch()
+
+    class Directory:
+        def sync_logs(self, first: int) -> int:
+            asked.append(f"sync from {first}")
+            return 7
+
+    store = leveldb.create(tmp_path / "db")
+    store._handle = leveldb._Handle(cast("DirectoryLock", Directory()), Database())
+    store.write([(b"a", b"1")])
+    assert asked == [{"sync": False}, (b"a", b"1"), "write", "clear", "sync from 0"]
+    store.write_unsynced([(b"b", b"2")])
+    assert asked[5:] == [(b"b", b"2"), "write", "clear"]
+    store.sync()
+    store.sync()
+    assert asked[8:] == ["sync from 7"]
+
+
+def test_a_power_cut_takes_what_was_not_synced_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every log is cut where it was synced last; small write buffers make LevelDB go from log to log meanwhile."""
+    synced: dict[int, int] = {}
+
+    def spy(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced[status.st_ino] = status.st_size
+
+    monkeypatch.setattr(os, "fdatasync", spy)
+    small = replace(leveldb.DEFAULT_SETTINGS, write_buffer_bytes=1 << 16)
+    for unsynced in (0, 1, 2, 30):
+        path = tmp_path / f"db-{unsynced}"
+        store = leveldb.create(path, small)
+        for number in range(60 + unsynced):
+            store.write_unsynced([(b"%03d" % number, bytes(5_000))])
+            if number < 60 and number % 3 == 2:
+                store.sync()
+        store.close()
+        for log in path.glob("*.log"):
+            os.truncate(log, synced.get(log.stat().st_ino, 0))
+        with closing(leveldb.open_existing(path, small).store) as again:
+            left = [int(key) for key, _ in again.iterate(b"", b"\xff")]
+        assert left == list(range(len(left))), "whatever is lost, nothing behind it is there"
+        assert 60 <= len(left) <= 60 + unsynced
+
+
+def test_a_sync_that_fails_is_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with closing(leveldb.create(tmp_path / "db")) as store:
+        store.write_unsynced([(b"a", b"1")])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fdatasync", broken)
+            with pytest.raises(StorageFailure, match="Input/output error"):
+                store.sync()
+        for again in (store.sync, store.require_alive, partial(store.write_unsynced, [])):
+            with pytest.raises(StorageFailure, match="Input/output error"):
+                again()
+
+
+def test_a_log_that_goes_while_others_are_synced_is_no_trouble_unless_it_is_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "000003.log").touch()
+    (tmp_path / "000012.log").touch()
+    lock = DirectoryLock(tmp_path)
+    listed = ["000003.log", "000009.log", "000012.log", "LOG"]
+    opened: list[str] = []
+    open_file = os.open
+
+    def spy(path: str, flags: int, **options: int) -> int:
+        opened.append(path)
+        return open_file(path, flags, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", lambda _: listed)
+        patched.setattr(os, "open", spy)
+        assert lock.sync_logs(0) == 12
+        assert lock.sync_logs(4) == 12
+        assert opened == ["000003.log", "000009.log", "000012.log", "000009.log", "000012.log"]
+        listed.append("000013.log")
+        with pytest.raises(FileNotFoundError):
+            lock.sync_logs(12)
