@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from consensus.authority import Authority, Begun
@@ -70,7 +70,8 @@ class BlockMaker:
                     await self._arrived.wait()
                     self._arrived.clear()
                 await self._produce_if_due()
-        self._writer.shutdown()
+        async with self._turn:  # what is begun is finished
+            self._writer.shutdown()
 
     async def _sleep(self, seconds: int) -> None:
         """Return after the interval, or when the mode changes."""
@@ -163,9 +164,17 @@ class BlockMaker:
         if self.failure is not None:
             raise StorageFailed(self.failure)
 
+    @asynccontextmanager
+    async def _making(self) -> AsyncIterator[None]:
+        """Make blocks inside, one caller at a time; raises StorageFailed once no more are to be made."""
+        async with self._turn:
+            if self._stopping:
+                raise StorageFailed("the node is shutting down")
+            yield
+
     async def _produce(self, *, even_empty: bool = True) -> int:
         """Make one block of what is pending when its turn comes; return the number of blocks made."""
-        async with self._turn:
+        async with self._making():
             async with self.turns.executing():
                 if not len(self._mempool) and not even_empty:
                     return 0
@@ -187,7 +196,7 @@ class BlockMaker:
         return self._authority.begin(candidates, timestamp)
 
     async def _produce_empty(self, count: int) -> int:
-        async with self._turn:
+        async with self._making():
             made = await self.write(self._authority.produce_empty, count, self._clock.now())
             await self._show(made)
             await self._settle()

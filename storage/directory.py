@@ -67,7 +67,8 @@ class DirectoryLock:
         Raises OSError.
         """
         names = os.listdir(self._descriptor)  # noqa: PTH208 - of the very directory that is locked
-        logs = {int(name.removesuffix(_LOG)): name for name in names if name.endswith(_LOG)}
+        stems = [name.removesuffix(_LOG) for name in names if name.endswith(_LOG)]
+        logs = {int(stem): stem + _LOG for stem in stems if stem.isdecimal()}
         last = max(logs, default=first)
         for number in sorted(logs):
             if number >= first:

@@ -231,19 +231,26 @@ def open_existing(path: Path, settings: Settings = DEFAULT_SETTINGS, *, accept: 
     """
     try:
         directory = _lock_existing(path)
-        try:
-            return Opened(LevelDb(_Handle(directory, _open_database(path, settings))), None)
-        except StorageDamaged as refusal:
-            if accept is None:
-                raise
-            refused = str(refusal)
-        _rehearse(path, settings, accept)
-        _recover(path, settings)
-        store = LevelDb(_Handle(directory, _open_database(path, settings)))
+        database, refused = _open_or_recover(path, settings, accept)
+        # What was in logs is in a synced table now, under a new manifest; without this a power cut might bring back the
+        # old names, and with them logs that were never synced to their end.
         directory.sync_if_changed()
     except OSError as error:
         raise StorageRefused(f"{path} cannot be opened: {error}") from error
-    return Opened(store, refused)
+    return Opened(LevelDb(_Handle(directory, database)), refused)
+
+
+def _open_or_recover(path: Path, settings: Settings, accept: Accept | None) -> tuple[Any, str | None]:
+    """Return the database in paranoid mode, and how that mode refused it before it was recovered, if so."""
+    try:
+        return _open_database(path, settings), None
+    except StorageDamaged as refusal:
+        if accept is None:
+            raise
+        refused = str(refusal)
+    _rehearse(path, settings, accept)
+    _recover(path, settings)
+    return _open_database(path, settings), refused
 
 
 def _lock_existing(path: Path) -> DirectoryLock:

@@ -70,3 +70,24 @@ def test_a_sync_that_fails_stops_the_node_and_takes_no_answer_back() -> None:
         data = bench.refuse("STORAGE_FAILED", -32002, "tx_submit", text(bench.transfer(ALICE_KEY, CAROL, 5, nonce=1)))
         assert "no space" not in str(data)
         assert bench.node.view().height == 1
+
+
+def test_a_call_that_makes_blocks_while_the_node_stops_is_told_so_and_what_is_begun_is_finished() -> None:
+    async def stop_in_the_middle(bench: NodeBench, count: int) -> dict[str, Any]:
+        maker = bench.node.maker
+        running = asyncio.create_task(maker.run())
+        making = asyncio.create_task(bench.ask("dev_mine", hex(count)))
+        for _ in range(100):
+            if not maker._turn.locked():
+                await asyncio.sleep(0)
+        await maker.stop()
+        await running
+        return await making
+
+    for count, made in ((1, 1), (1_500, 500)):
+        with closing(NodeBench()) as bench:
+            answer = bench.runner.run(stop_in_the_middle(bench, count))
+            assert bench.node.view().height == made
+            assert bench.disk.cut_power() == 0
+            assert bench.node.readiness() is None
+            assert "result" in answer if made == count else answer["error"]["data"]["reason"] == "STORAGE_FAILED"

@@ -85,6 +85,25 @@ def test_a_power_cut_takes_what_was_not_synced_and_nothing_else(
         assert 60 <= len(left) <= 60 + unsynced
 
 
+def test_what_opening_made_of_a_log_is_there_under_names_that_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LevelDB puts the log into a table, names it in a new manifest, and does not sync that name."""
+    path = tmp_path / "db"
+    with closing(leveldb.create(path)) as store:
+        store.write_unsynced([(b"a", b"1")])
+    names: list[set[str]] = []
+
+    def spy(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            names.append({file.name for file in path.iterdir()})
+
+    monkeypatch.setattr(os, "fsync", spy)
+    with closing(leveldb.open_existing(path).store) as again:
+        assert again.get(b"a") == b"1"
+        assert names[-1:] == [{file.name for file in path.iterdir()}]
+
+
 def test_a_sync_that_fails_is_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -106,7 +125,7 @@ def test_a_log_that_goes_while_others_are_synced_is_no_trouble_unless_it_is_the_
     (tmp_path / "000003.log").touch()
     (tmp_path / "000012.log").touch()
     lock = DirectoryLock(tmp_path)
-    listed = ["000003.log", "000009.log", "000012.log", "LOG"]
+    listed = ["000003.log", "000009.log", "000012.log", "LOG", "notes.log", ".log"]
     opened: list[str] = []
     open_file = os.open
 
