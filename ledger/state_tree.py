@@ -1,4 +1,4 @@
-"""The state tree over stored pages: update in batches, adopt what is durable, prove from pages.
+"""The state tree over stored pages: update in batches, adopt what is written, prove from pages.
 
 Keys are tree keys (`crypto.state_proof`), records their encoded bytes. The committed tree never
 changes by `update`, which only says what would have to be written; `adopt` moves it.
@@ -103,7 +103,7 @@ class StateTree:
         return self._newest
 
     def adopt(self, update: TreeUpdate) -> None:
-        """Make an update of this very tree the committed one, after its pages are durable."""
+        """Make an update of this very tree the committed one, after its pages are written."""
         if update.parent_root != self.root:
             raise ValueError("update belongs to another state of the tree")
         if update is not self._newest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from storage import leveldb
 from storage.kv import StorageDamaged, StorageError, StorageRefused
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL = (b"", b"\xff" * 9)
@@ -312,3 +313,26 @@ def test_first_write_error_is_the_last_write(tmp_path: Path) -> None:
     assert len(stored) in (acknowledged, acknowledged + 1)
     assert store.get(b"tip") == b"%d" % (len(stored) - 1)
     store.close()
+
+
+def test_nothing_of_a_batch_that_failed_comes_with_the_next(tmp_path: Path) -> None:
+    def torn() -> Iterator[tuple[bytes, bytes | None]]:
+        yield b"lost", b"1"
+        raise ValueError("torn")
+
+    with closing(leveldb.create(tmp_path / "db")) as store:
+        store.write([(b"a", b"1")])
+        with pytest.raises(ValueError, match="torn"):
+            store.write(torn())
+        store.write([(b"b", b"2"), (b"a", None)])
+        store.write([(b"c", b"3")])
+        assert list(store.iterate(b"", b"\xff")) == [(b"b", b"2"), (b"c", b"3")]
+
+
+def test_memory_of_a_very_large_batch_is_given_back(tmp_path: Path) -> None:
+    with closing(leveldb.create(tmp_path / "db")) as store:
+        store.write([(b"a", bytes(leveldb._BATCH_KEPT_BYTES))])
+        given_back = store._batch is None
+        store.write([(b"a", b"1")])
+        assert given_back
+        assert store._batch is not None

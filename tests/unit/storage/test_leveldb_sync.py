@@ -57,6 +57,15 @@ def test_every_batch_is_synced_from_the_log_on_that_was_the_last(tmp_path: Path)
     assert asked[8:] == ["sync from 7"]
 
 
+def test_the_bytes_of_a_log_are_synced_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    with closing(leveldb.create(tmp_path / "db")) as store:
+        monkeypatch.setattr(os, "fdatasync", lambda _: asked.append("bytes"))
+        monkeypatch.setattr(os, "fsync", lambda _: asked.append("names"))
+        store.write([(b"a", b"1")])
+    assert asked == ["bytes", "names"]
+
+
 def test_a_power_cut_takes_what_was_not_synced_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
