@@ -306,7 +306,7 @@ static size_t *row_of(PyObject *list, size_t cells, size_t *count)
     *count = unique(nodes, (size_t)size);
     if (*count) {
         const size_t first = nodes[0], last = nodes[*count - 1];
-        if (!first || depth_of(first) != depth_of(last) || last >= cells || (last | 1) >= cells) {
+        if (!first || depth_of(first) != depth_of(last) || (last | 1) >= cells) {
             PyMem_RawFree(nodes);
             return (size_t *)PyErr_Format(PyExc_ValueError, "expected nodes of one depth, within the cells");
         }
