@@ -29,6 +29,7 @@ import plyvel
 
 from .directory import DirectoryLock, sync_directory
 from .kv import ReadView, StorageClosed, StorageDamaged, StorageError, StorageFailure, StorageRefused
+from .log_files import LogFiles
 
 Pair = tuple[bytes, bytes]
 # Raises StorageDamaged if what it is shown is not a complete chain.
@@ -110,7 +111,7 @@ class LevelDb:
     an unfinished iterator ends in its own time, and the last of them releases the directory.
     """
 
-    __slots__ = ("_batch", "_cursor", "_failed", "_first_log", "_get", "_handle", "_unsynced", "_writing")
+    __slots__ = ("_batch", "_cursor", "_failed", "_get", "_handle", "_logs", "_unsynced", "_writing")
 
     def __init__(self, handle: _Handle) -> None:
         database = handle.database
@@ -123,8 +124,7 @@ class LevelDb:
         # by the system page by page, which took 15 % of the writer's time.
         self._batch: Any = None
         self._unsynced = False
-        self._first_log = 0
-        """All logs with a lower number were synced to their end, or are no longer needed."""
+        self._logs = LogFiles()
         self._failed: str | None = None
 
     def get(self, key: bytes) -> bytes | None:
@@ -174,7 +174,7 @@ class LevelDb:
             if not self._unsynced:
                 return
             try:
-                self._first_log = handle.directory.sync_logs(self._first_log)
+                self._logs.sync(handle.directory)
             except OSError as error:
                 self._failed = str(error)
             self._unsynced = False
@@ -196,6 +196,7 @@ class LevelDb:
             self._get = self._cursor = _closed
             self._batch = None  # first: it holds the database, which must be closed before the directory is released
             self._handle = None
+            self._logs = LogFiles()
 
 
 def create(path: Path, settings: Settings = DEFAULT_SETTINGS) -> LevelDb:

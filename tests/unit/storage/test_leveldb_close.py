@@ -55,17 +55,21 @@ class Directory:
     def __init__(self, ended: list[str]) -> None:
         self.ended = ended
 
-    def sync_logs(self, first: int) -> int:
-        return first
-
     def __del__(self) -> None:
         self.ended.append("directory")
+
+
+class Logs:
+    """Syncs nothing."""
+
+    def sync(self, _: Directory) -> None: ...
 
 
 @pytest.mark.parametrize("writes", [0, 1])
 def test_the_database_is_closed_before_its_directory_is_released(writes: int) -> None:
     ended: list[str] = []
     store = leveldb.LevelDb(leveldb._Handle(cast("DirectoryLock", Directory(ended)), Database(ended)))
+    store._logs = cast("LogFiles", Logs())
     for _ in range(writes):
         store.write([(b"a", b"1")])
     store.close()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_every_batch_is_synced_from_the_log_on_that_was_the_last(tmp_path: Path) -> None:
+def test_what_was_written_is_synced_once(tmp_path: Path) -> None:
     """No test can pull the plug, so this one looks at what LevelDB is asked for."""
     asked: list[object] = []
 
@@ -41,20 +41,21 @@ def test_every_batch_is_synced_from_the_log_on_that_was_the_last(tmp_path: Path)
             asked.append(options)
             return Batch()
 
-    class Directory:
-        def sync_logs(self, first: int) -> int:
-            asked.append(f"sync from {first}")
-            return 7
+    class Logs:
+        def sync(self, _: DirectoryLock) -> None:
+            asked.append("sync")
 
     store = leveldb.create(tmp_path / "db")
-    store._handle = leveldb._Handle(cast("DirectoryLock", Directory()), Database())
+    directory = store._handle.directory if store._handle else None
+    store._handle = leveldb._Handle(cast("DirectoryLock", directory), Database())
+    store._logs = cast("LogFiles", Logs())
     store.write([(b"a", b"1")])
-    assert asked == [{"sync": False}, (b"a", b"1"), "write", "clear", "sync from 0"]
+    assert asked == [{"sync": False}, (b"a", b"1"), "write", "clear", "sync"]
     store.write_unsynced([(b"b", b"2")])
     assert asked[5:] == [(b"b", b"2"), "write", "clear"]
     store.sync()
     store.sync()
-    assert asked[8:] == ["sync from 7"]
+    assert asked[8:] == ["sync"]
 
 
 def test_the_bytes_of_a_log_are_synced_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,28 +127,3 @@ def test_a_sync_that_fails_is_the_last_word(tmp_path: Path, monkeypatch: pytest.
         for again in (store.sync, store.require_alive, partial(store.write_unsynced, [])):
             with pytest.raises(StorageFailure, match="Input/output error"):
                 again()
-
-
-def test_a_log_that_goes_while_others_are_synced_is_no_trouble_unless_it_is_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "000003.log").touch()
-    (tmp_path / "000012.log").touch()
-    lock = DirectoryLock(tmp_path)
-    listed = ["000003.log", "000009.log", "000012.log", "LOG", "notes.log", ".log"]
-    opened: list[str] = []
-    open_file = os.open
-
-    def spy(path: str, flags: int, **options: int) -> int:
-        opened.append(path)
-        return open_file(path, flags, **options)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "listdir", lambda _: listed)
-        patched.setattr(os, "open", spy)
-        assert lock.sync_logs(0) == 12
-        assert lock.sync_logs(4) == 12
-        assert opened == ["000003.log", "000009.log", "000012.log", "000009.log", "000012.log"]
-        listed.append("000013.log")
-        with pytest.raises(FileNotFoundError):
-            lock.sync_logs(12)

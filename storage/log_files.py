@@ -1,0 +1,73 @@
+"""LevelDB's logs, synced by whoever wrote: a synced batch of its own leaves out the log that it has just gone on from."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Final
+
+from .directory import NO_CHANGE, DirectoryLock, settled
+
+_SUFFIX: Final = ".log"
+_NONE: Final = -1
+
+
+class LogFiles:
+    """The files NUMBER.log of one database, of which the newest is kept open. One thread uses it at a time."""
+
+    __slots__ = ("_first", "_known_ns", "_newest")
+
+    def __init__(self) -> None:
+        """Begin without knowing any."""
+        self._first = 0
+        """All logs with a lower number were synced to their end, or are no longer needed."""
+        self._newest = _NONE
+        """Descriptor of the newest log."""
+        self._known_ns = NO_CHANGE
+        """When the names in the directory had changed last before it was found there."""
+
+    def sync(self, directory: DirectoryLock) -> None:
+        """Make all that was written to logs in `directory` durable, their names as well; raises OSError."""
+        changed_ns = directory.changed_ns()
+        if changed_ns == self._known_ns:
+            os.fdatasync(self._newest)
+            return
+        self._known_ns = NO_CHANGE
+        self._sync_all(directory.descriptor)
+        directory.sync_if_changed()
+        self._known_ns = settled(changed_ns)
+
+    def _sync_all(self, directory: int) -> None:
+        """Sync every log from the first on that may need it, and keep the last.
+
+        Another one that goes meanwhile is no longer needed: what was in it is in a synced table.
+        """
+        names = os.listdir(directory)  # noqa: PTH208 - of the very directory that is locked
+        stems = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+        logs = {int(stem): stem + _SUFFIX for stem in stems if stem.isdecimal()}
+        if not logs:
+            raise FileNotFoundError(errno.ENOENT, "the database has lost its log")
+        last = max(logs)
+        for number in sorted(logs):
+            if number >= self._first:
+                self._sync_file(logs[number], directory, may_be_gone=number != last)
+        self._first = last
+
+    def _sync_file(self, name: str, directory: int, *, may_be_gone: bool) -> None:
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        except FileNotFoundError:
+            if may_be_gone:
+                return
+            raise
+        self._let_go()
+        self._newest = descriptor
+        os.fdatasync(descriptor)
+
+    def _let_go(self) -> None:
+        if self._newest != _NONE:
+            os.close(self._newest)
+            self._newest = _NONE
+
+    def __del__(self) -> None:
+        self._let_go()
