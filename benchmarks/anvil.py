@@ -9,7 +9,8 @@ every receipt, the balances, and what the contract says was paid are checked.
 asked for (evm_mine) after every wave, a gas limit that never fills a block, no old states. Single requests go over 32
 connections, batches of 100 over 4. anvil is given what suits it: 64 payees of one pool, since it works over all
 accounts for every block, and waves, since what waits to be mined slows its blocks down until it seems to stand still.
-Only the single requests in its defaults are measured with 1,000 payees as well, of which the node has 1,920 and more.
+Only the single requests in its defaults, of which the node has 1,920 payees and more, and the latency, of which it has
+1,000, are measured with 1,000 payees as well.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .anvil_load import Way, measure
 from .anvil_market import Settlements, Transfers
 from .anvil_process import bytecode, program
 from .figures import Goal, Sample, Scale
+from .latency import PAUSE_SECONDS, PAYEES, PAYEES_QUICK
 
 LATENCY: Final = "anvil latency of one settlement"
 GOALS: Final[Sequence[Goal]] = ()
@@ -34,7 +36,8 @@ BEST_OPTIONS: Final = ("--no-mining", "--gas-limit", "10000000000", "--prune-his
 _ACTORS_QUICK: Final = 64
 _QUICK_SHARE: Final = 8
 _WARM_UP: Final = 5
-_PAUSE_SECONDS: Final = 0.01
+_FEW: Final = 5
+"""Payees, with whom anvil is at its quickest."""
 _RECEIPT_SECONDS: Final = 10.0
 
 
@@ -66,7 +69,10 @@ def part(scale: Scale) -> Iterator[Sample]:
     bytecode()
     yield from _rates("anvil settlements", Settlements, scale)
     yield from _rates("anvil transfers", Transfers, scale)
-    yield from latencies(scale.folder, 20 if scale.quick else 100)
+    count, payees = (20, PAYEES_QUICK) if scale.quick else (100, PAYEES)
+    few = Settlements(_FEW, (count + _WARM_UP) // _FEW)
+    yield from latencies(scale.folder, LATENCY, Settlements(payees), count + _WARM_UP)
+    yield from latencies(scale.folder, f"{LATENCY}, {_FEW} accounts", few, count + _WARM_UP)
 
 
 def _rates(name: str, work: type[Settlements | Transfers], scale: Scale) -> Iterator[Sample]:
@@ -90,22 +96,22 @@ def rate(folder: Path, work: Settlements | Transfers, way: Way, options: Sequenc
     return len(raws) / seconds
 
 
-def latencies(folder: Path, count: int) -> Iterator[Sample]:
-    """Settle one after the other on an anvil with its defaults, which is idle before each: from sending to receipt."""
-    work = Settlements(_WARM_UP, (count + _WARM_UP) // _WARM_UP)
+def latencies(folder: Path, name: str, work: Settlements, count: int) -> Iterator[Sample]:
+    """Settle some one after the other on an anvil with its defaults, idle before each: from sending to receipt."""
     with fresh_chain(folder) as chain:
         raws = work.prepare(chain)
-        found = [_settle(chain, raw) for raw in raws]
+        found = [_settle(chain, raw) for raw in raws[:count]]
+        chain.send(raws[count:])
         work.check(chain, raws)
     ordered = sorted(found[_WARM_UP:])
-    for name, share in (("p50", 0.5), ("p95", 0.95)):
-        yield Sample(f"{LATENCY} {name}", "ms", ordered[int(share * len(ordered))] * 1000)
+    for share_name, share in (("p50", 0.5), ("p95", 0.95)):
+        yield Sample(f"{name} {share_name}", "ms", ordered[int(share * len(ordered))] * 1000)
 
 
 def _settle(chain: Chain, raw: bytes) -> float:
     """Return the seconds until the receipt is there, asked for without a pause."""
     prepared, name = submit([raw]), to_hex(keccak256(raw))
-    time.sleep(_PAUSE_SECONDS)
+    time.sleep(PAUSE_SECONDS)
     started = time.monotonic()
     chain.caller.exchange(prepared)
     while time.monotonic() - started < _RECEIPT_SECONDS:
