@@ -1,4 +1,4 @@
-"""LevelDB's logs, synced by whoever wrote: a synced batch of its own leaves out the log that it has just gone on from."""
+"""LevelDB's logs, synced by us: a synced batch of its own leaves out the log that it has just gone on from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LogFiles:
 
         Another one that goes meanwhile is no longer needed: what was in it is in a synced table.
         """
-        names = os.listdir(directory)  # noqa: PTH208 - of the very directory that is locked
+        names = os.listdir(directory)
         stems = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
         logs = {int(stem): stem + _SUFFIX for stem in stems if stem.isdecimal()}
         if not logs:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.directory import DirectoryLock
+    from storage.log_files import LogFiles
 
 
 class Batch:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from storage import leveldb
-from storage.directory import DirectoryLock
 from storage.kv import StorageFailure
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from storage.directory import DirectoryLock
+    from storage.log_files import LogFiles
 
 
 def test_what_was_written_is_synced_once(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_after_an_error_everything_is_looked_up_again(
     logs.sync(lock)
     make(tmp_path, 4, changed_ns=LONG_AGO + 1)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "open", lambda *_, **__: os.stat(tmp_path / "none"))
+        patched.setattr(os, "open", lambda *_, **__: (tmp_path / "none").stat())
         with pytest.raises(FileNotFoundError):
             logs.sync(lock)
     logs.sync(lock)
