@@ -30,11 +30,8 @@ IN_PLACE_MAX: Final = 2
 """So few are checked on the event loop's thread: a round trip would take longer."""
 _GROUPS_UNDER_WAY: Final = 3
 """With one verifier at a time: it goes on while the event loop is busy."""
-_NICENESS: Final = 5
+_NICENESS: Final = 10
 """Whoever asks goes first where both want a core: what is verified is of no use before it is judged and executed."""
-_NICENESS_OF_LAST: Final = 10
-"""Of as many verifiers as cores one shares its core with whoever asks. The others then stay where they are, with
-libsecp256k1's tables in the cache."""
 _STOP_SECONDS: Final = 5.0
 _HOME: Final = Path(__file__).resolve().parents[1]
 """Where the rooms are; a verifier finds them from there."""
@@ -141,23 +138,22 @@ class VerifierPool(Generic[T]):
 
     async def _start(self) -> None:
         try:
-            for left in reversed(range(self._processes_max)):
-                is_last = not left and self._processes_max > 1
-                self._verifiers.append(await self._started(_NICENESS_OF_LAST if is_last else _NICENESS))
+            for _ in range(self._processes_max):
+                self._verifiers.append(await self._started())
         except (OSError, RuntimeError) as error:
             _log.warning("signatures are checked by %d processes: %s", len(self._verifiers), error)
         finally:
             self._starting = None
             self._hand_out()
 
-    async def _started(self, niceness: int) -> _Verifier:
+    async def _started(self) -> _Verifier:
         """Start a verifier; raises OSError, and RuntimeError where there is no thread to be had."""
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as undone:
             undone.callback(ours.close)
             process = await asyncio.to_thread(
                 subprocess.Popen,
-                [sys.executable, "-m", "poolchain.verifier_process", str(theirs.fileno()), str(niceness)],
+                [sys.executable, "-m", "poolchain.verifier_process", str(theirs.fileno()), str(_NICENESS)],
                 pass_fds=[theirs.fileno()],
                 cwd=_HOME,
                 stdin=subprocess.DEVNULL,

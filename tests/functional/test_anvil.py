@@ -161,8 +161,9 @@ def test_a_tiny_run_is_measured_and_checked(
 @pytest.mark.node
 def test_latency_is_measured(tmp_path: Path) -> None:
     need_anvil()
-    middle, high = anvil.latencies(tmp_path, 5)
+    middle, high = anvil.latencies(tmp_path, "latency", Settlements(12), 9)
     assert 0 < middle.value <= high.value
+    assert [middle.name, high.name] == ["latency p50", "latency p95"]
 
 
 def test_without_node_the_part_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
