@@ -2,7 +2,8 @@
 
 The two signatures of a settlement take as long as everything else about it. Threads would wait for the interpreter's
 lock after every one of them; a process is handed a group at a time. The processes are started when the first large
-group comes: who is asked little has none. Where one dies, its groups are checked here.
+group comes: who is asked little has none. Where one dies, its groups are checked here, and another takes its place when
+there is more to do, unless it had never answered.
 """
 
 from __future__ import annotations
@@ -123,13 +124,12 @@ class VerifierPool(Generic[T]):
 
     def _hand_out(self) -> None:
         """Give waiting groups to those who have least to do; do without verifiers that cannot be had."""
+        if self._waiting and self._may_start and self._starting is None:
+            self._may_start = False
+            self._starting = asyncio.create_task(self._start())
         if not self._verifiers and self._starting is None:
-            if self._may_start:
-                self._may_start = False
-                self._starting = asyncio.create_task(self._start())
-            else:
-                while self._waiting:
-                    self._check_in_place(self._waiting.popleft())
+            while self._waiting:
+                self._check_in_place(self._waiting.popleft())
         while self._waiting and self._verifiers:
             verifier = min(self._verifiers, key=lambda one: len(one.under_way))
             if len(verifier.under_way) >= _GROUPS_UNDER_WAY:
@@ -137,8 +137,10 @@ class VerifierPool(Generic[T]):
             verifier.take(self._waiting.popleft())
 
     async def _start(self) -> None:
+        """Start as many as are missing, and forget those that have ended."""
+        self._ended = [verifier for verifier in self._ended if not verifier.is_gone()]
         try:
-            for _ in range(self._processes_max):
+            for _ in range(self._processes_max - len(self._verifiers)):
                 self._verifiers.append(await self._started())
         except (OSError, RuntimeError) as error:
             _log.warning("signatures are checked by %d processes: %s", len(self._verifiers), error)
@@ -174,6 +176,7 @@ class VerifierPool(Generic[T]):
         """Go on without a verifier that has ended."""
         self._verifiers.remove(verifier)
         self._ended.append(verifier)
+        self._may_start |= verifier.has_answered and not self._is_closing
         if any(not group.future.done() for group in verifier.under_way) and not self._is_closing:
             _log.warning("a verifier has ended in the middle of its work: pid=%d", verifier.pid)
         for group in verifier.under_way:
@@ -197,6 +200,7 @@ class _Verifier(asyncio.Protocol):
         lost: Callable[[_Verifier], None],
     ) -> None:
         self.under_way: deque[_Group] = deque()
+        self.has_answered = False
         self._process = process
         self._answered = answered
         self._lost = lost
@@ -220,6 +224,10 @@ class _Verifier(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def is_gone(self) -> bool:
+        """Whether the process has ended, which takes it from the system's list as well."""
+        return self._process.poll() is not None
+
     def wait(self) -> None:
         """Return when the process has ended; a closed line ends it, and a kill what does not read it."""
         try:
@@ -239,6 +247,7 @@ class _Verifier(asyncio.Protocol):
                 return
             found = marshal.loads(self._received[LENGTH_BYTES:end])  # noqa: S302 - from our own child
             del self._received[:end]
+            self.has_answered = True
             self._answered(self.under_way.popleft(), found)
 
     def connection_lost(self, _: Exception | None) -> None:

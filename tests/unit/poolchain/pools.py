@@ -28,3 +28,12 @@ def run_closing(make: Callable[[], C], story: Callable[[C], Awaitable[T]]) -> T:
             await made.close()
 
     return asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when it holds; raises TimeoutError."""
+    async with asyncio.timeout(10):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)

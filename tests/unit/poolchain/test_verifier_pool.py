@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from crypto.eip712 import Domain
 from poolchain.transaction_check import verify
 from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool
 from tests.workbench import Workbench
 
-from .pools import run_closing
+from .pools import run_closing, until
 
 BENCH = Workbench()
 COUNTS = [1, IN_PLACE_MAX, IN_PLACE_MAX + 1, 2 * GROUP_MAX]
@@ -70,6 +72,28 @@ def test_without_a_thread_to_start_one_everything_is_found_in_place(monkeypatch:
         assert len(await pool.many([b"good"] * GROUP_MAX)) == GROUP_MAX
 
     with_pool(story)
+
+
+def test_a_process_that_has_never_answered_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def counted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", counted)
+
+    def known_only_here(item: bytes, _: Domain) -> bytes:
+        return item
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        for _ in range(3):
+            assert await pool.many([b"good"] * GROUP_MAX) == [b"good"] * GROUP_MAX
+            await until(lambda: not pool.pids and pool._starting is None)
+        assert len(started) == 2
+
+    run_closing(lambda: VerifierPool(known_only_here, BENCH.domain, stumble, processes_max=2), story)
 
 
 def test_who_asked_just_before_the_end_is_answered() -> None:

@@ -19,7 +19,7 @@ from tests.model.small_chain import ALICE_KEY, BOB, BOB_KEY, RESOURCE
 from tests.workbench import Workbench
 from txtypes.table import decode
 
-from .pools import run_closing
+from .pools import run_closing, until
 
 BENCH = Workbench()
 GOOD = [
@@ -94,8 +94,25 @@ def test_what_a_killed_process_had_is_checked_all_the_same(survivors: int) -> No
             os.kill(pid, signal.SIGKILL)
         for found in await asyncio.gather(*waiting):
             assert list(map(shown, found)) == list(map(expected, MIXED))
-        assert len(verifiers.pids) == survivors
         assert list(map(shown, await verifiers.decode_many(MIXED))) == list(map(expected, MIXED))
+
+    with_verifiers(story)
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+def test_another_takes_the_place_of_a_killed_process_when_there_is_more_to_do(survivors: int) -> None:
+    async def story(verifiers: Verifiers) -> None:
+        for _ in range(3):
+            while len(verifiers.pids) < 2 or not all(one.has_answered for one in verifiers._pool._verifiers):
+                await verifiers.decode_many(MIXED)
+            killed = verifiers.pids[survivors:]
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+            await until(lambda: len(verifiers.pids) == survivors)
+            await verifiers.decode_many(MIXED)
+            await until(lambda: len(verifiers.pids) == 2)
+            assert not set(verifiers.pids) & set(killed)
+        assert len(verifiers._pool._ended) <= 2 - survivors, "those before are forgotten"
 
     with_verifiers(story)
 
