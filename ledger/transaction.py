@@ -5,7 +5,7 @@ Records that are made for every transaction write out their `__init__`: compiled
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -153,3 +153,8 @@ class Transaction(Generic[F]):
 
 AnyTransaction = Transaction[Any]
 AnyKind = TransactionKind[Any]
+
+
+def watched_keys(transactions: Iterable[AnyTransaction]) -> list[bytes]:
+    """State keys that these transactions watch while pending, each once, in ascending order."""
+    return sorted({key for transaction in transactions for key in transaction.kind.lane(transaction).watches})

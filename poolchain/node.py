@@ -18,7 +18,7 @@ from ledger.executed import ExecutedBlock
 from ledger.genesis import Genesis
 from ledger.receipt import Receipt
 from ledger.records import ABSENT_ACCOUNT, Account, account_key
-from ledger.transaction import AnyTransaction
+from ledger.transaction import AnyTransaction, watched_keys
 from rpc.errors import StorageFailed
 from rpc.limits import Limits
 from rpc.ports import BlockListener, Sealing
@@ -39,6 +39,8 @@ _STEPS_BETWEEN_PAUSES: Final = 200
 """Lanes that are brought to a new head in one go."""
 _ADMISSIONS_BETWEEN_PAUSES: Final = 32
 """Transactions of one call that are judged before other callers get their turn: some milliseconds."""
+_READS_BETWEEN_PAUSES: Final = 256
+"""Records that are read ahead in one go: about a millisecond."""
 _log = logging.getLogger(__name__)
 
 
@@ -159,11 +161,23 @@ class Node:
         decoded = await self._verifiers.decode_many(raws)
         results: list[bytes | Refusal] = []
         with self.maker.turns.judging():
+            await self._read_ahead([found for found in decoded if not isinstance(found, Refusal)])
             for at in range(0, len(decoded), _ADMISSIONS_BETWEEN_PAUSES):
                 await asyncio.sleep(0)
                 await self.maker.turns.turn()
                 results += map(self._try_admit, decoded[at : at + _ADMISSIONS_BETWEEN_PAUSES])
         return results
+
+    async def _read_ahead(self, transactions: Sequence[AnyTransaction]) -> None:
+        """Have the records in memory that judging many will ask for: in their order they take half as long."""
+        keys = watched_keys(transactions)
+        for at in range(0, len(keys), _READS_BETWEEN_PAUSES):
+            await asyncio.sleep(0)
+            await self.maker.turns.turn()
+            try:
+                self._chain.state.read_ahead(keys[at : at + _READS_BETWEEN_PAUSES])
+            except StorageError as error:
+                raise self._broken(error) from error
 
     async def wait_until_settled(self, transaction_hash: bytes, timeout_seconds: float) -> Dropped | None:
         """Return when a pending transaction is committed (None) or dropped; raises TimeoutError."""
@@ -213,11 +227,15 @@ class Node:
         try:
             drops = self._try_add(transaction)
         except StorageError as error:
-            self.maker.fail(str(error))
-            raise StorageFailed(str(error)) from error
+            raise self._broken(error) from error
         self._announce_drops(drops)
         self.maker.wake()
         return transaction.hash
+
+    def _broken(self, error: StorageError) -> StorageFailed:
+        """Have the node end; return what to tell whoever asked."""
+        self.maker.fail(str(error))
+        return StorageFailed(str(error))
 
     def _try_add(self, transaction: AnyTransaction) -> list[Dropped]:
         """Add to the mempool; raises Refusal.

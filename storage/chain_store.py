@@ -13,7 +13,7 @@ from ledger.executed import ExecutedBlock, Tip
 from ledger.genesis import Genesis
 from ledger.page_changes import joined
 from ledger.recent import UNKNOWN, Recent
-from ledger.records import Pool, PoolStatus, expiry_in, is_open_in, tree_key
+from ledger.records import Pool, PoolStatus, expiry_in, is_open_in, pool_key, tree_key
 from ledger.state_tree import TreeUpdate
 from ledger.supply import Supply
 from ledger.tree_build import build_pages
@@ -106,7 +106,7 @@ class ChainStore:
     def _state_entries(self, executed: ExecutedBlock) -> Iterator[Entry]:
         """Yield records and the indexes over pools."""
         before = executed.result.before
-        places: dict[bytes, bytes] = {}
+        places = self._places_before(executed)
         # In the order in which they were written, hence pools before their targets.
         for key, record in executed.result.changes.items():
             give_way()
@@ -119,8 +119,6 @@ class ChainStore:
                     yield schema.due_key(expiry_in(record), key[1:]), None
             elif key[:1] == b"t" and before[key] is None:
                 cptx_hash, target = key[1:33], key[33:]
-                if cptx_hash not in places:
-                    places[cptx_hash] = self._place(cptx_hash)
                 yield schema.BY_TARGET + target + places[cptx_hash], cptx_hash
 
     def _page_entries(self, tree: TreeUpdate, tails: dict[bytes, bytes]) -> Iterator[Entry]:
@@ -144,6 +142,15 @@ class ChainStore:
                 if tail:
                     yield schema.TAIL + key, None
             tails[key] = longer
+
+    def _places_before(self, executed: ExecutedBlock) -> dict[bytes, bytes]:
+        """Return the places of the pools of earlier blocks that have new targets.
+
+        They are looked up in the order in which they are stored: one after its neighbour takes half as long.
+        """
+        before = executed.result.before
+        pools = {key[1:33] for key in executed.result.changes if key[:1] == b"t" and before[key] is None}
+        return {cptx_hash: self._place(cptx_hash) for cptx_hash in sorted(pools) if before[pool_key(cptx_hash)]}
 
     def _place(self, cptx_hash: bytes) -> bytes:
         """Return the place of a pool that an earlier block created."""

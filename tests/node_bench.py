@@ -40,10 +40,11 @@ class NodeBench:
         self, *, sealing: Sealing = "manual", limits: Limits | None = None, devnet: bool = True, **genesis: object
     ) -> None:
         self.genesis = make_genesis(**genesis)
+        self.reads: dict[int, Fault] = {}
         self.syncs: dict[int, Fault] = {}
-        """Faults at syncs of the database, by their number."""
+        """Faults at reads and syncs of the database, by their number."""
         self.disk = MemoryDisk()
-        self.kv = MemoryKeyValue(self.disk, Faults(syncs=self.syncs))
+        self.kv = MemoryKeyValue(self.disk, Faults(reads=self.reads, syncs=self.syncs))
         self.store = create_chain(self.kv, self.genesis)
         self.domain = self.genesis.domain(self.store.view().block(0).header.hash())
         self.signing = signing.Domain(self.genesis.chain_id, self.domain.genesis_hash)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from consensus.head_state import HeadState
 from tests.workbench import Records
 
@@ -9,10 +11,16 @@ from tests.workbench import Records
 class Counting(Records):
     """Records that count how often they are asked."""
 
-    asked = 0
+    def __init__(self, records: Mapping[bytes, bytes]) -> None:
+        super().__init__(records)
+        self.keys: list[bytes] = []
+
+    @property
+    def asked(self) -> int:
+        return len(self.keys)
 
     def get(self, key: bytes) -> bytes | None:
-        self.asked += 1
+        self.keys.append(key)
         return super().get(key)
 
 
@@ -21,6 +29,15 @@ def test_a_record_is_asked_for_once() -> None:
     state = HeadState(records)
     assert [state.get(b"a1"), state.get(b"a1"), state.get(b"a2"), state.get(b"a2")] == [b"one", b"one", None, None]
     assert records.asked == 2
+
+
+def test_what_is_read_ahead_is_asked_for_in_the_order_given_and_then_no_more() -> None:
+    records = Counting({b"a1": b"one", b"p2": b"two"})
+    state = HeadState(records)
+    state.read_ahead([b"a1", b"p2", b"t3"])
+    assert records.keys == [b"a1", b"p2", b"t3"]
+    assert [state.get(b"t3"), state.get(b"p2"), state.get(b"a1")] == [None, b"two", b"one"]
+    assert records.asked == 3
 
 
 def test_a_staged_state_is_seen_from_advance_on() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.records import account_key, pool_key, target_key
-from ledger.transaction import Lane
+from ledger.transaction import Lane, watched_keys
 from tests.model.small_chain import ALICE, ALICE_KEY, BOB, CAROL, CAROL_KEY
 from tests.workbench import Workbench
 
@@ -35,3 +35,10 @@ def test_settlement_changes_nothing_that_its_lane_does_not_watch_but_the_authori
     bench.accept(raw)
     watched = {*lane_of(bench, raw).watches, account_key(bench.genesis.authority)}
     assert set(bench.result().changes) == watched
+
+
+def test_watched_keys_are_in_order_and_each_is_there_once(bench: Workbench) -> None:
+    raws = [bench.payment(CAROL_KEY, POOL, 900), bench.transfer(ALICE_KEY, BOB, 5), bench.payment(CAROL_KEY, POOL, 901)]
+    key = target_key(POOL, CAROL)
+    expected = sorted([account_key(ALICE), account_key(CAROL), pool_key(POOL), key])
+    assert watched_keys(map(bench.decode, raws)) == expected

@@ -13,6 +13,8 @@ import pytest
 from crypto.address import checksum_address
 from rpc.limits import Limits
 from rpc.methods import transactions as transactions_module
+from storage.kv import StorageFailure
+from storage.memory import Fault
 from tests.model import signing
 from tests.model.encoding import keccak
 from tests.model.small_chain import ALICE, ALICE_KEY, BOB, BOB_KEY, CAROL, CAROL_KEY, DAVE_KEY
@@ -284,6 +286,20 @@ def test_nothing_is_acknowledged_after_the_disk_failed(bench: NodeBench, wait: s
     bench.refuse("STORAGE_FAILED", -32002, "dev_mine")
     bench.refuse("STORAGE_FAILED", -32002, "dev_faucet", text(BOB), "0x1")
     bench.refuse("STORAGE_FAILED", -32002, "dev_increaseTime", "0x1")
+
+
+@pytest.mark.parametrize(("method", "many"), [("tx_submit", False), ("tx_submitMany", True)])
+def test_a_record_that_cannot_be_read_ends_the_node_and_nothing_is_pending(
+    bench: NodeBench, method: str, many: bool
+) -> None:
+    raw = text(bench.transfer(ALICE_KEY, BOB, 1))
+    bench.reads[bench.kv.reads + 1] = Fault(StorageFailure("a bad sector"))
+    error = bench.runner.run(bench.ask(method, [raw] if many else raw))["error"]
+    assert error["data"]["reason"] == "STORAGE_FAILED"
+    assert "sector" not in str(error)
+    assert bench.node.readiness() == "a bad sector"
+    assert bench.node.pending_count() == 0
+    bench.refuse("STORAGE_FAILED", -32002, "dev_mine")
 
 
 # What to sign
