@@ -150,7 +150,8 @@ class ChainStore:
         """
         before = executed.result.before
         pools = {key[1:33] for key in executed.result.changes if key[:1] == b"t" and before[key] is None}
-        return {cptx_hash: self._place(cptx_hash) for cptx_hash in sorted(pools) if before[pool_key(cptx_hash)]}
+        new = {cptx_hash for cptx_hash in pools if before.get(pool_key(cptx_hash), b"unchanged") is None}
+        return {cptx_hash: self._place(cptx_hash) for cptx_hash in sorted(pools - new)}
 
     def _place(self, cptx_hash: bytes) -> bytes:
         """Return the place of a pool that an earlier block created."""

@@ -62,8 +62,10 @@ class DirectoryLock:
         changed_ns = self.changed_ns()
         if changed_ns == self._synced_ns:
             return
+        # Asked for before: what changes while the disk is busy may still get the same time.
+        settled_ns = settled(changed_ns)
         os.fsync(self.descriptor)
-        self._synced_ns = settled(changed_ns)
+        self._synced_ns = settled_ns
 
     def changed_ns(self) -> int:
         """Return when names in the directory changed last (Unix nanoseconds, by the tick)."""

@@ -33,9 +33,10 @@ class LogFiles:
             os.fdatasync(self._newest)
             return
         self._known_ns = NO_CHANGE
+        settled_ns = settled(changed_ns)
         self._sync_all(directory.descriptor)
         directory.sync_if_changed()
-        self._known_ns = settled(changed_ns)
+        self._known_ns = settled_ns
 
     def _sync_all(self, directory: int) -> None:
         """Sync every log from the first on that may need it, and keep the last.
