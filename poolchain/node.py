@@ -39,8 +39,8 @@ _STEPS_BETWEEN_PAUSES: Final = 200
 """Lanes that are brought to a new head in one go."""
 _ADMISSIONS_BETWEEN_PAUSES: Final = 32
 """Transactions of one call that are judged before other callers get their turn: some milliseconds."""
-_READS_BETWEEN_PAUSES: Final = 256
-"""Records that are read ahead in one go: about a millisecond."""
+_READS_BETWEEN_PAUSES: Final = 128
+"""Records that are read ahead in one go: about as many as those that are judged in one go ask for."""
 _log = logging.getLogger(__name__)
 
 

@@ -131,7 +131,7 @@ class VerifierPool(Generic[T]):
             while self._waiting:
                 self._check_in_place(self._waiting.popleft())
         while self._waiting and self._verifiers:
-            verifier = min(self._verifiers, key=lambda one: len(one.under_way))
+            verifier = min(self._verifiers, key=lambda one: (len(one.under_way), one.has_answered))
             if len(verifier.under_way) >= _GROUPS_UNDER_WAY:
                 break
             verifier.take(self._waiting.popleft())

@@ -159,6 +159,7 @@ class LevelDb:
                         batch.put(key, value)
                 self._unsynced = True
                 self._failed = _write(batch)
+                self._logs.follow()
                 if batch.approximate_size() <= _BATCH_KEPT_BYTES:
                     batch.clear()
                     self._batch = batch
@@ -235,7 +236,7 @@ def open_existing(path: Path, settings: Settings = DEFAULT_SETTINGS, *, accept: 
         database, refused = _open_or_recover(path, settings, accept)
         # What was in logs is in a synced table now, under a new manifest; without this a power cut might bring back the
         # old names, and with them logs that were never synced to their end.
-        directory.sync_if_changed()
+        directory.sync_names()
     except OSError as error:
         raise StorageRefused(f"{path} cannot be opened: {error}") from error
     return Opened(LevelDb(_Handle(directory, database)), refused)

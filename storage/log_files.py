@@ -6,16 +6,21 @@ import errno
 import os
 from typing import Final
 
-from .directory import NO_CHANGE, DirectoryLock, settled
+from .directory import DirectoryLock
 
 _SUFFIX: Final = ".log"
 _NONE: Final = -1
 
 
 class LogFiles:
-    """The files NUMBER.log of one database, of which the newest is kept open. One thread uses it at a time."""
+    """The files NUMBER.log of one database, of which the newest is kept open. One thread uses it at a time.
 
-    __slots__ = ("_first", "_known_ns", "_newest")
+    LevelDB appends every write to its newest log before it returns, and never goes back to an older one. So a write
+    after which the log that is kept has not grown is in another. (Times of the directory would not tell: some
+    filesystems have whole seconds.)
+    """
+
+    __slots__ = ("_first", "_newest", "_size")
 
     def __init__(self) -> None:
         """Begin without knowing any."""
@@ -23,20 +28,31 @@ class LogFiles:
         """All logs with a lower number were synced to their end, or are no longer needed."""
         self._newest = _NONE
         """Descriptor of the newest log."""
-        self._known_ns = NO_CHANGE
-        """When the names in the directory had changed last before it was found there."""
+        self._size = 0
+        """Its bytes after the last write."""
+
+    def follow(self) -> None:
+        """Take note of a write that is done."""
+        if self._newest != _NONE:
+            size = os.fstat(self._newest).st_size
+            if size <= self._size:
+                self._let_go()
+            self._size = size
 
     def sync(self, directory: DirectoryLock) -> None:
-        """Make all that was written to logs in `directory` durable, their names as well; raises OSError."""
-        changed_ns = directory.changed_ns()
-        if changed_ns == self._known_ns:
-            os.fdatasync(self._newest)
-            return
-        self._known_ns = NO_CHANGE
-        settled_ns = settled(changed_ns)
-        self._sync_all(directory.descriptor)
-        directory.sync_if_changed()
-        self._known_ns = settled_ns
+        """Make all that was written to logs in `directory` durable, their names as well; raises OSError.
+
+        Other names are LevelDB's to sync: it does before a manifest mentions them.
+        """
+        try:
+            if self._newest != _NONE:
+                os.fdatasync(self._newest)
+            else:
+                self._sync_all(directory.descriptor)
+                directory.sync_names()
+        except OSError:
+            self._let_go()
+            raise
 
     def _sync_all(self, directory: int) -> None:
         """Sync every log from the first on that may need it, and keep the last.
@@ -64,6 +80,7 @@ class LogFiles:
         self._let_go()
         self._newest = descriptor
         os.fdatasync(descriptor)
+        self._size = os.fstat(descriptor).st_size
 
     def _let_go(self) -> None:
         if self._newest != _NONE:

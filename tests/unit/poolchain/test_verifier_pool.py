@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -74,16 +76,22 @@ def test_without_a_thread_to_start_one_everything_is_found_in_place(monkeypatch:
     with_pool(story)
 
 
-def test_a_process_that_has_never_answered_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[subprocess.Popen[bytes]] = []
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes that were started."""
+    pids: list[int] = []
     popen = subprocess.Popen
 
     def counted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
-        started.append(popen(*arguments, **options))
-        return started[-1]
+        process = popen(*arguments, **options)
+        pids.append(process.pid)
+        return process
 
     monkeypatch.setattr(subprocess, "Popen", counted)
+    return pids
 
+
+def test_a_process_that_has_never_answered_is_not_started_again(started: list[int]) -> None:
     def known_only_here(item: bytes, _: Domain) -> bytes:
         return item
 
@@ -94,6 +102,36 @@ def test_a_process_that_has_never_answered_is_not_started_again(monkeypatch: pyt
         assert len(started) == 2
 
     run_closing(lambda: VerifierPool(known_only_here, BENCH.domain, stumble, processes_max=2), story)
+
+
+def test_one_group_at_a_time_goes_to_each_process_once(started: list[int]) -> None:
+    """So that none that works is taken for one that never has."""
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        await pool.many([b"good"] * GROUP_MAX)
+        await until(lambda: len(pool.pids) == 2 and pool._starting is None)
+        for _ in range(2):
+            await pool.many([b"good"] * GROUP_MAX)
+        assert all(verifier.has_answered for verifier in pool._verifiers)
+        assert len(started) == 2
+
+    with_pool(story)
+
+
+def test_a_process_that_dies_during_the_close_has_no_successor(started: list[int]) -> None:
+    async def story(pool: VerifierPool[Any]) -> None:
+        await pool.many([b"good"] * (4 * GROUP_MAX))
+        asking = [asyncio.create_task(pool.many([b"good"] * (4 * GROUP_MAX))) for _ in range(8)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(pool.close())
+        await asyncio.sleep(0)
+        for pid in started:
+            os.kill(pid, signal.SIGKILL)
+        assert [len(found) for found in await asyncio.gather(*asking)] == [4 * GROUP_MAX] * 8
+        await closing
+        assert len(started) == 2
+
+    with_pool(story)
 
 
 def test_who_asked_just_before_the_end_is_answered() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,43 +41,6 @@ def test_sync_directory_syncs_it(tmp_path: Path, synced: list[int]) -> None:
     assert synced == [tmp_path.stat().st_ino]
 
 
-def test_unchanged_directory_is_synced_once(tmp_path: Path, synced: list[int]) -> None:
-    os.utime(tmp_path, ns=(0, 10**18))
-    lock = DirectoryLock(tmp_path)
-    for _ in range(5):
-        lock.sync_if_changed()
-    assert len(synced) == 1
-    os.utime(tmp_path, ns=(0, 10**18 + 1))
-    lock.sync_if_changed()
-    assert len(synced) == 2
-
-
-def test_a_change_of_just_now_is_synced_again(tmp_path: Path, synced: list[int]) -> None:
-    """A second change may carry the same time as the first."""
-    lock = DirectoryLock(tmp_path)
-    (tmp_path / "file").touch()
-    lock.sync_if_changed()
-    lock.sync_if_changed()
-    assert len(synced) == 2
-
-
-def test_a_change_while_the_disk_is_busy_is_synced_too(
-    tmp_path: Path, synced: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may carry the time of the former one, which is long past when the disk is done."""
-    changed_ns = 10**18
-    os.utime(tmp_path, ns=(0, changed_ns))
-    lock = DirectoryLock(tmp_path)
-    clock = [changed_ns + 5_000_000]
-    monkeypatch.setattr(time, "time_ns", lambda: clock[0])
-    fsync = os.fsync
-
-    def slow(descriptor: int) -> None:
-        fsync(descriptor)
-        clock[0] = changed_ns + 60_000_000
-
-    monkeypatch.setattr(os, "fsync", slow)
-    lock.sync_if_changed()
-    lock.sync_if_changed()
-    lock.sync_if_changed()
-    assert len(synced) == 2
+def test_the_names_of_a_locked_directory_are_synced(tmp_path: Path, synced: list[int]) -> None:
+    DirectoryLock(tmp_path).sync_names()
+    assert synced == [tmp_path.stat().st_ino]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,7 +13,6 @@ from storage import leveldb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from storage.directory import DirectoryLock
     from storage.log_files import LogFiles
@@ -63,6 +64,8 @@ class Directory:
 class Logs:
     """Syncs nothing."""
 
+    def follow(self) -> None: ...
+
     def sync(self, _: Directory) -> None: ...
 
 
@@ -89,3 +92,15 @@ def test_a_write_that_failed_does_not_keep_the_database_open(tmp_path: Path) -> 
     with closing(leveldb.open_existing(tmp_path / "db").store) as again:
         assert again.get(b"a") is None
     del kept
+
+
+def test_a_closed_store_holds_no_file_open(tmp_path: Path) -> None:
+    def held() -> set[str]:
+        links = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]  # noqa: PTH208
+        return {link.readlink().name for link in links if link.is_file() and link.readlink().parent == tmp_path / "db"}
+
+    store = leveldb.create(tmp_path / "db")
+    store.write([(b"a", b"1")])
+    assert any(name.endswith(".log") for name in held())
+    store.close()
+    assert held() == set()

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from consensus.head_state import HeadState
 from crypto.address import checksum_address
+from ledger.transaction import watched_keys
 from rpc.limits import Limits
 from rpc.methods import transactions as transactions_module
 from storage.kv import StorageFailure
@@ -286,6 +288,25 @@ def test_nothing_is_acknowledged_after_the_disk_failed(bench: NodeBench, wait: s
     bench.refuse("STORAGE_FAILED", -32002, "dev_mine")
     bench.refuse("STORAGE_FAILED", -32002, "dev_faucet", text(BOB), "0x1")
     bench.refuse("STORAGE_FAILED", -32002, "dev_increaseTime", "0x1")
+
+
+@pytest.mark.interpreted
+def test_the_records_of_many_are_read_in_their_order_before_the_first_is_judged(
+    bench: NodeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raws = [bench.payment(key, NO_POOL, 10) for key in (CAROL_KEY, BOB_KEY, DAVE_KEY)]
+    expected = watched_keys(map(bench.node.decode, raws))
+    asked: list[bytes] = []
+    get = HeadState.get
+
+    def spy(state: HeadState, key: bytes) -> bytes | None:
+        asked.append(key)
+        return get(state, key)
+
+    monkeypatch.setattr(HeadState, "get", spy)
+    bench.call("tx_submitMany", [text(raw) for raw in raws])
+    assert asked[: len(expected)] == expected
+    assert len(expected) == 7
 
 
 @pytest.mark.parametrize(("method", "many"), [("tx_submit", False), ("tx_submitMany", True)])
