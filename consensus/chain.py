@@ -23,7 +23,7 @@ from ledger.header import Header
 from ledger.recent import UNKNOWN, Recent
 from ledger.records import tree_keys
 from ledger.state_tree import StateTree, TreeUpdate
-from ledger.transaction import AnyTransaction, watched_keys
+from ledger.transaction import AnyTransaction
 from ledger.transition import NO_ROOM, BlockExecution, BlockResult, apply_block
 from ledger.tree_pages import ReadPage
 
@@ -112,7 +112,6 @@ class Chain:
             transactions = decode(block.transactions)
         except Refusal as refusal:
             raise InvalidBlock("INVALID_TRANSACTION", str(refusal)) from refusal
-        self.state.read_ahead(watched_keys(transactions))
         tree: list[TreeUpdate] = []
 
         def state_root(changes: Mapping[bytes, bytes | None]) -> bytes:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consensus.head_state import HeadState
 from consensus.recovery import import_block
 from crypto.hashing import keccak256
 from crypto.merkle import root as merkle_root
@@ -15,7 +14,6 @@ from crypto.signature import SigningKey
 from ledger.block import Block, MalformedBlock
 from ledger.errors import InvalidBlock
 from ledger.header import Header
-from ledger.transaction import watched_keys
 from tests.model import signing
 from tests.model.encoding import SEAL_TYPE, signing_digest
 from tests.model.small_chain import ALICE, ALICE_KEY, AUTHORITY_KEY, BOB, BOB_KEY, CAROL_KEY, DAVE_KEY
@@ -262,20 +260,3 @@ def test_an_imported_block_reaches_the_mempool(pair: Pair) -> None:
     copy.add(*pair.transactions[:2], copy.transfer(BOB_KEY, 0, to=BOB))
     assert [drop.refusal.reason for drop in pair.take(pair.block)] == ["BAD_NONCE"]
     assert len(copy.mempool) == 0
-
-
-@pytest.mark.interpreted
-def test_the_records_of_a_block_are_read_in_their_order_before_the_first_is_executed(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[bytes] = []
-    get = HeadState.get
-
-    def spy(state: HeadState, key: bytes) -> bytes | None:
-        asked.append(key)
-        return get(state, key)
-
-    monkeypatch.setattr(HeadState, "get", spy)
-    pair.take(pair.block)
-    expected = watched_keys(pair.transactions)
-    assert asked[: len(expected)] == expected
