@@ -28,7 +28,7 @@ from .anvil_load import Way, measure
 from .anvil_market import Settlements, Transfers
 from .anvil_process import bytecode, program
 from .figures import Goal, Sample, Scale
-from .latency import PAUSE_SECONDS, PAYEES, PAYEES_QUICK
+from .latency import PAUSE_SECONDS, PAYEES, PAYEES_QUICK, at_share
 
 LATENCY: Final = "anvil latency of one settlement"
 GOALS: Final[Sequence[Goal]] = ()
@@ -105,7 +105,7 @@ def latencies(folder: Path, name: str, work: Settlements, count: int) -> Iterato
         work.check(chain, raws)
     ordered = sorted(found[_WARM_UP:])
     for share_name, share in (("p50", 0.5), ("p95", 0.95)):
-        yield Sample(f"{name} {share_name}", "ms", ordered[int(share * len(ordered))] * 1000)
+        yield Sample(f"{name} {share_name}", "ms", at_share(ordered, share) * 1000)
 
 
 def _settle(chain: Chain, raw: bytes) -> float:

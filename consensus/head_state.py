@@ -37,7 +37,7 @@ class HeadState:
         return found
 
     def read_ahead(self, keys: Iterable[bytes]) -> None:
-        """Look up what will be asked for soon: in ascending order, as stores have the keys, it takes half as long."""
+        """Look up what will be asked for soon: sooner done in ascending order, in which stores have the keys."""
         for key in keys:
             self.get(key)
 

@@ -138,8 +138,7 @@ class BlockMaker:
             yield
         except Exception as error:
             # Whatever it was: nothing that is built on it can be trusted.
-            self.fail(str(error))
-            raise StorageFailed(str(error)) from error
+            raise self.broken(error) from error
 
     async def _show(self, blocks: Sequence[ExecutedBlock]) -> None:
         """Bring the node to the new head."""
@@ -147,8 +146,7 @@ class BlockMaker:
             with self.turns.closed():
                 await self._follow(blocks)
         except StorageError as error:
-            self.fail(str(error))
-            raise StorageFailed(str(error)) from error
+            raise self.broken(error) from error
 
     def fail(self, reason: str) -> None:
         """Write nothing more and let the process end."""
@@ -158,6 +156,11 @@ class BlockMaker:
         self.failed.set()
         self._changed.set()
         self._arrived.set()
+
+    def broken(self, error: Exception) -> StorageFailed:
+        """Fail for this reason; return what whoever asked is told."""
+        self.fail(str(error))
+        return StorageFailed(str(error))
 
     def require_alive(self) -> None:
         """Raise StorageFailed after a failure: nothing may be acknowledged any more."""

@@ -169,7 +169,7 @@ class Node:
         return results
 
     async def _read_ahead(self, transactions: Sequence[AnyTransaction]) -> None:
-        """Have the records in memory that judging many will ask for: in their order they take half as long."""
+        """Have the records in memory that judging many will ask for: in their order they are found sooner."""
         keys = watched_keys(transactions)
         for at in range(0, len(keys), _READS_BETWEEN_PAUSES):
             await asyncio.sleep(0)
@@ -177,7 +177,7 @@ class Node:
             try:
                 self._chain.state.read_ahead(keys[at : at + _READS_BETWEEN_PAUSES])
             except StorageError as error:
-                raise self._broken(error) from error
+                raise self.maker.broken(error) from error
 
     async def wait_until_settled(self, transaction_hash: bytes, timeout_seconds: float) -> Dropped | None:
         """Return when a pending transaction is committed (None) or dropped; raises TimeoutError."""
@@ -227,15 +227,10 @@ class Node:
         try:
             drops = self._try_add(transaction)
         except StorageError as error:
-            raise self._broken(error) from error
+            raise self.maker.broken(error) from error
         self._announce_drops(drops)
         self.maker.wake()
         return transaction.hash
-
-    def _broken(self, error: StorageError) -> StorageFailed:
-        """Have the node end; return what to tell whoever asked."""
-        self.maker.fail(str(error))
-        return StorageFailed(str(error))
 
     def _try_add(self, transaction: AnyTransaction) -> list[Dropped]:
         """Add to the mempool; raises Refusal.

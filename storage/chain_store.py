@@ -146,7 +146,7 @@ class ChainStore:
     def _places_before(self, executed: ExecutedBlock) -> dict[bytes, bytes]:
         """Return the places of the pools of earlier blocks that have new targets.
 
-        They are looked up in the order in which they are stored: one after its neighbour takes half as long.
+        They are looked up in the order in which they are stored, in which they are found sooner.
         """
         before = executed.result.before
         pools = {key[1:33] for key in executed.result.changes if key[:1] == b"t" and before[key] is None}
