@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
@@ -27,6 +28,8 @@ from .verifier_process import LENGTH_BYTES, Answer, packed
 
 GROUP_MAX: Final = 64
 """Items in one message: some milliseconds of work."""
+_GROUP_MIN: Final = 4
+"""So few are not divided: a message costs the event loop about as much as one of them costs a verifier."""
 IN_PLACE_MAX: Final = 2
 """So few are checked on the event loop's thread: a round trip would take longer."""
 _GROUPS_UNDER_WAY: Final = 3
@@ -87,9 +90,10 @@ class VerifierPool(Generic[T]):
 
     async def many(self, items: Sequence[bytes]) -> list[T]:
         """Return the answers in order."""
-        if len(items) <= self._in_place_max:
+        if self._belong_here(items):
             return self._in_place(items)
-        groups = [self._enqueue(items[at : at + GROUP_MAX]) for at in range(0, len(items), GROUP_MAX)]
+        size = self._group_size(len(items))
+        groups = [self._enqueue(items[at : at + size]) for at in range(0, len(items), size)]
         return [found for group in await asyncio.gather(*groups) for found in group]
 
     async def close(self) -> None:
@@ -106,15 +110,28 @@ class VerifierPool(Generic[T]):
     def _flush(self) -> None:
         """Check what has come one by one since the last round of the loop."""
         singles, self._singles = self._singles, []
-        for at in range(0, len(singles), GROUP_MAX):
-            part = singles[at : at + GROUP_MAX]
+        size = self._group_size(len(singles))
+        for at in range(0, len(singles), size):
+            part = singles[at : at + size]
             items = [item for item, _ in part]
-            if len(items) > self._in_place_max:
-                self._enqueue(items).add_done_callback(partial(_resolve, part))
-            else:
+            if self._belong_here(items):
                 group = _Group(items, asyncio.get_running_loop().create_future())
                 self._check_in_place(group)
                 _resolve(part, group.future)
+            else:
+                self._enqueue(items).add_done_callback(partial(_resolve, part))
+
+    def _belong_here(self, items: Sequence[bytes]) -> bool:
+        """Tell whether items are so few that a round trip would take longer, and nobody is on his way anyway."""
+        return len(items) <= self._in_place_max and not any(verifier.under_way for verifier in self._verifiers)
+
+    def _group_size(self, count: int) -> int:
+        """Return how many of `count` items go into a message.
+
+        Some for every verifier, and twice: the first answers are made use of while the last items are checked.
+        """
+        groups = min(2 * len(self._verifiers), count // _GROUP_MIN)
+        return min(GROUP_MAX, ceil(count / groups)) if groups else GROUP_MAX
 
     def _enqueue(self, items: Sequence[bytes]) -> asyncio.Future[list[T]]:
         future: asyncio.Future[list[T]] = asyncio.get_running_loop().create_future()

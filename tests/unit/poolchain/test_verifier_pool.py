@@ -14,7 +14,7 @@ import pytest
 
 from crypto.eip712 import Domain
 from poolchain.transaction_check import verify
-from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool
+from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool, _Verifier
 from tests.workbench import Workbench
 
 from .pools import run_closing, until
@@ -108,12 +108,62 @@ def test_one_group_at_a_time_goes_to_each_process_once(started: list[int]) -> No
     """So that none that works is taken for one that never has."""
 
     async def story(pool: VerifierPool[Any]) -> None:
-        await pool.many([b"good"] * GROUP_MAX)
-        await until(lambda: len(pool.pids) == 2 and pool._starting is None)
+        await start(pool)
         for _ in range(2):
-            await pool.many([b"good"] * GROUP_MAX)
+            await pool.many([b"good"] * (IN_PLACE_MAX + 1))
         assert all(verifier.has_answered for verifier in pool._verifiers)
         assert len(started) == 2
+
+    with_pool(story)
+
+
+@pytest.fixture
+def handed_out(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Process and number of items of each group that was handed out."""
+    groups: list[tuple[int, int]] = []
+    take = _Verifier.take
+
+    def noted(verifier: _Verifier, group: Any) -> None:
+        groups.append((verifier.pid, len(group.items)))
+        take(verifier, group)
+
+    monkeypatch.setattr(_Verifier, "take", noted)
+    return groups
+
+
+async def start(pool: VerifierPool[Any]) -> None:
+    await pool.many([b"good"] * GROUP_MAX)
+    await until(lambda: len(pool.pids) == 2 and pool._starting is None)
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [(3, [[3]]), (7, [[7]]), (8, [[4], [4]]), (13, [[5], [5, 3]]), (32, [[8, 8], [8, 8]])],
+)
+def test_what_comes_at_once_is_divided_among_the_processes(
+    count: int, sizes: list[list[int]], handed_out: list[tuple[int, int]]
+) -> None:
+    """So that none waits for the others' to be checked, one after the other."""
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        await start(pool)
+        for ask in (lambda items: asyncio.gather(*map(pool.one, items)), pool.many):
+            handed_out.clear()
+            assert len(await ask([b"good"] * count)) == count
+            by_process = [[size for pid, size in handed_out if pid == one] for one in {pid for pid, _ in handed_out}]
+            assert sorted(by_process) == sizes
+
+    with_pool(story)
+
+
+def test_a_few_are_checked_in_place_only_where_no_process_is_at_work(handed_out: list[tuple[int, int]]) -> None:
+    async def story(pool: VerifierPool[Any]) -> None:
+        await start(pool)
+        handed_out.clear()
+        await asyncio.gather(pool.many([b"good"]), pool.one(b"good"))
+        assert handed_out == []
+        await asyncio.gather(pool.many([b"good"] * GROUP_MAX), pool.many([b"good"]), pool.one(b"good"))
+        assert sorted(size for _, size in handed_out) == [1, 1, *[GROUP_MAX // 4] * 4]
 
     with_pool(story)
 
