@@ -136,14 +136,16 @@ class ChainLink:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the chain inside; close the connections at the end. `connect` comes first."""
-        async with asyncio.TaskGroup() as tasks:
-            following = [tasks.create_task(self._listen()), tasks.create_task(self._move_on_arrival())]
-            try:
-                yield
-            finally:
-                for task in following:
-                    task.cancel()
-        await self.close()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                following = [tasks.create_task(self._listen()), tasks.create_task(self._move_on_arrival())]
+                try:
+                    yield
+                finally:
+                    for task in following:
+                        task.cancel()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Close the connections and let a head that is being written be finished."""

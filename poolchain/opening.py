@@ -58,14 +58,14 @@ def open_chain(
     Raises StorageRefused (missing, locked, another genesis), StorageDamaged, NotOneChain or RecordConflict, each with
     one sentence for the operator.
     """
-    if not directory.exists():
-        raise StorageRefused(f"there is no chain in {directory.path}: make one with 'poolchain init'")
+    stated = read_genesis(directory)
     with closing(signing_record.open_existing(directory.record)) as record:
         opened = leveldb.open_existing(directory.chain, memory.database, accept=lambda reader: _accept(reader, record))
         with closing(opened.store) as kv:
             store = ChainStore(kv, memory.tails_bytes)
             genesis, domain = _identity(store.view())
-            _expect_genesis_file(directory, genesis)
+            if stated != genesis:
+                raise StorageRefused(f"{directory.genesis} is not the genesis of the chain beside it")
             check_recent(store.view(), genesis, domain)
             chain = Chain(
                 store,
@@ -80,13 +80,17 @@ def open_chain(
             yield OpenChain(store, record, chain, finished)
 
 
-def _expect_genesis_file(directory: DataDirectory, genesis: Genesis) -> None:
+def read_genesis(directory: DataDirectory) -> Genesis:
+    """Return what the genesis file of a directory says; raises StorageRefused where there is no chain, or no such file.
+
+    Raises InvalidGenesis for a file that is none.
+    """
+    if not directory.exists():
+        raise StorageRefused(f"there is no chain in {directory.path}: make one with 'poolchain init'")
     try:
-        stated = parse_genesis(directory.genesis.read_bytes())
+        return parse_genesis(directory.genesis.read_bytes())
     except OSError as error:
         raise StorageRefused(f"{directory.genesis} cannot be read: {error.strerror}") from error
-    if stated != genesis:
-        raise StorageRefused(f"{directory.genesis} is not the genesis of the chain beside it")
 
 
 def _accept(reader: ReadView, record: SigningRecord) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from storage.directory import sync_directory
 
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def make_private_directory(path: Path) -> None:
@@ -41,9 +44,32 @@ def write_over(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
+@contextmanager
+def replaced(path: Path) -> Iterator[TextIO]:
+    """Give a new text file that takes the place of the one that may be there, durable, when it is complete.
+
+    Nothing is left of one that was not. Raises OSError.
+    """
+    draft = _draft(path)
+    try:
+        with os.fdopen(os.open(draft, _NEW, FILE_MODE), "w", encoding="ascii") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
 def _write_draft(path: Path, data: bytes) -> Path:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    draft = _draft(path)
+    descriptor = os.open(draft, _NEW, FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

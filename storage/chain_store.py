@@ -174,7 +174,11 @@ def _place_in(executed: ExecutedBlock, cptx_hash: bytes) -> bytes:
 def expect_schema(reader: ReadView) -> None:
     """Raise StorageRefused unless what is stored is a chain as this version writes it."""
     if (found := reader.get(schema.META_SCHEMA)) != schema.SCHEMA_VERSION:
-        raise StorageRefused(f"expected a chain of schema {schema.SCHEMA_VERSION!r}, found {found!r}")
+        written = f"schema {found.decode(errors='replace')}" if found else "none"
+        raise StorageRefused(
+            f"expected a chain of schema {schema.SCHEMA_VERSION.decode()}, found {written}: "
+            "what another version has written, that version exports and this one imports"
+        )
 
 
 def create_chain(kv: KeyValue, genesis: Genesis) -> ChainStore:

@@ -37,7 +37,7 @@ class DirectoryLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise StorageRefused(f"{path} is in use by another process or handle") from error
+            raise StorageRefused(f"{path} is in use: a node, or another command, is running on it") from error
         self.descriptor = descriptor
 
     def sync_names(self) -> None:

@@ -212,7 +212,7 @@ def _lock_private_file(path: Path, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise StorageRefused(f"{path} is in use by another process or handle") from error
+        raise StorageRefused(f"{path} is in use: a node, or another command, is running on it") from error
     # Its holder may have replaced the file between our opening it and our locking it.
     if not os.path.samestat(path.lstat(), status):
         raise StorageRefused(f"{path} is in use by another process: it was replaced just now")

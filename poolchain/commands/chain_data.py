@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -21,26 +22,49 @@ from poolchain.chain_file import read_blocks, read_genesis, write_chain
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
 from poolchain.devnet import devnet_keys
-from poolchain.failure import BadArgument, Failure
+from poolchain.failure import BadArgument, Failure, Unavailable
 from poolchain.integrity import NotOneChain
 from poolchain.opening import OpenChain, open_chain
+from poolchain.private_files import replaced
 from poolchain.replay import verify_chain
 
 from .options import directory_option, json_option, problems
 
 
 @click.command("export", epilog=examples("poolchain export chain.jsonl"))
-@click.argument("file", type=click.File("w", lazy=True))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @directory_option("devnet")
 @json_option
-def export_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
-    """Write a stopped node's whole chain to FILE (- for standard output)."""
-    with problems(), _open(data_dir) as opened:
+def export_command(*, file: str, data_dir: Path, as_json: bool) -> None:
+    """Write a stopped node's whole chain to FILE (- for standard output).
+
+    A file that is there is replaced when the new one is complete and on the disk.
+    """
+    is_stdout = file == "-"
+    with problems(), _open(data_dir) as opened, _written(file) as target:
         view = opened.store.view()
         blocks = (view.block_bytes(height) for height in range(1, view.height + 1))
-        count = write_chain(file, opened.genesis, blocks)
+        count = write_chain(target, opened.genesis, blocks)
     # The chain itself may be what is written to standard output.
-    click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=file.name == "-")
+    click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=is_stdout)
+
+
+@contextmanager
+def _written(name: str) -> Iterator[TextIO]:
+    """Give the file of this name to write into, or standard output; raises Failure where it cannot be written."""
+    path = Path(name).resolve()
+    try:
+        if name == "-":
+            yield sys.stdout
+            sys.stdout.flush()
+        elif path.exists() and not path.is_file():  # a device, a pipe
+            with path.open("w") as file:
+                yield file
+        else:
+            with replaced(path) as file:
+                yield file
+    except OSError as error:
+        raise Unavailable(f"{name} cannot be written: {error.strerror}.", reason="STORAGE_FAILED") from error
 
 
 @click.command("import", epilog=examples("poolchain import chain.jsonl --data-dir copy"))

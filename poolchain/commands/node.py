@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from ledger.genesis import parse_genesis
-from poolchain.authority_key import load_key
+from poolchain.authority_key import load_authority, read_key_file
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
 from poolchain.memory import memory_of
-from poolchain.opening import open_chain
+from poolchain.opening import open_chain, read_genesis
 from poolchain.running import NodeSettings
 
 from .options import directory_option, json_option, listen_options, memory_option, problems
@@ -45,7 +45,7 @@ def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, a
     """Make the data directory of a chain from its genesis file."""
     with problems():
         genesis = parse_genesis(genesis_file.read_bytes())
-        create(data_dir, genesis, key_file.read_bytes() if key_file else None)
+        create(data_dir, genesis, read_key_file(key_file, genesis.authority) if key_file else None)
         with open_chain(DataDirectory(data_dir), None) as opened:
             genesis_hash = "0x" + opened.domain.genesis_hash.hex()
     answer = {"dataDir": str(data_dir), "genesisHash": genesis_hash, "chainId": hex(genesis.chain_id)}
@@ -64,7 +64,8 @@ def start_command(
     """Run the authority of a chain made by `poolchain init`, sealing at the genesis block interval."""
     with problems():
         directory = DataDirectory(data_dir)
-        key = load_key(directory.key, read_password(password_file))
+        authority = read_genesis(directory).authority
+        key = load_authority(directory.key, read_password(password_file), authority)
         with open_chain(directory, key, memory_of(memory_mib)) as opened:
             settings = NodeSettings(host, port, opened.genesis.block_interval)
 

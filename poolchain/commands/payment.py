@@ -21,6 +21,8 @@ from poolchain.units import format_duration, format_tokens
 from .arguments import address_value, file_argument, hash_value, out_option, rpc_option, tokens_value
 from .signer import Signer, signer_options
 
+_UNCHECKED = "somebody has signed it; whether that is the pool's creator was not checked"
+
 
 @click.group("payment", epilog=examples("poolchain payment sign --help", "poolchain payment check payment.json"))
 def payment_group() -> None:
@@ -154,7 +156,7 @@ def check_command(context: click.Context, *, file: BinaryIO, offline: bool, clie
     document = {"payment": signed.to_json(), "signer": checksum_address(signed.signer())}
     rows = _payment_rows(signed)
     if offline:
-        emit(document, aligned([*rows, ("Verdict", "the signature is valid; nothing else was checked")]))
+        emit(document, aligned([*rows, ("Verdict", _UNCHECKED)]))
         return
     facts = client.facts()
     worth = weigh(client, facts, signed, facts.min_fee)

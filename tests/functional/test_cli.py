@@ -269,3 +269,11 @@ def test_transactions_queue_behind_each_other_where_blocks_come_by_hand(user: Co
         assert "dev_mine" in user.run(*transfer).out
     finally:
         node.call("dev_setSealing", "on-transaction")
+
+
+def test_a_purchase_that_fails_says_one_sentence(user: CommandLine, tmp_path: Path) -> None:
+    wanted = ("fetch", "0x" + "11" * 32, "--out", str(tmp_path / "copy"), "--from", "devnet:0")
+    refused = user.run(*wanted, "--origin", "http://127.0.0.1:1")
+    assert refused.status == 3
+    assert refused.err.startswith("Error: ")
+    assert refused.err.count("\n") == 1

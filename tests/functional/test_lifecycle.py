@@ -143,6 +143,11 @@ def test_an_exported_chain_can_be_imported_elsewhere_and_is_the_same(tmp_path: P
         node.terminate()
     chain, copy = tmp_path / "chain.jsonl", tmp_path / "copy"
     assert user.run("export", str(chain), "--data-dir", str(tmp_path / "devnet")).status == 0
+    piped = user.run("export", "-", "--data-dir", str(tmp_path / "devnet"))
+    assert (piped.out, piped.err) == (chain.read_text(), "Wrote 12 blocks.\n")
+    full = user.run("export", "/dev/full", "--data-dir", str(tmp_path / "devnet"))
+    assert (full.status, full.out) == (3, "")
+    assert full.err == "Error: /dev/full cannot be written: No space left on device.\n"
     imported = user.run("import", str(chain), "--data-dir", str(copy), "--json")
     assert imported.document == {"imported": 12, "height": "0xc"}
     assert user.run("verify", "--data-dir", str(copy), "--json").document["head"] == head
@@ -198,6 +203,7 @@ def test_a_chain_of_ones_own_seals_at_its_interval_with_an_encrypted_key(tmp_pat
     file = tmp_path / "own.json"
     file.write_text(json.dumps(genesis))
     own = tmp_path / "own"
+    _expect_other_keys_are_refused(user, tmp_path, file, own)
     begun = user.run("init", "--genesis", str(file), "--key", keystore, "--data-dir", str(own), "--json")
     assert begun.status == 0, begun
     assert user.run("init", "--genesis", str(file), "--data-dir", str(own), "--json").status == 3
@@ -212,6 +218,34 @@ def test_a_chain_of_ones_own_seals_at_its_interval_with_an_encrypted_key(tmp_pat
         assert int(node.call("chain_status")["head"]["height"], 16) >= 2
         assert node.ask("dev_mine")["error"]["code"] == -32601
         node.terminate()
+    _expect_a_start_needs_the_authority(user, own)
+
+
+def _expect_other_keys_are_refused(user: CommandLine, folder: Path, genesis: Path, own: Path) -> None:
+    other = user.run("account", "new", "--light", "--json", POOLCHAIN_PASSWORD="secret").document["file"]
+    (folder / "secret.txt").write_text("secret\n")
+    (folder / "other.json").write_text("[]")
+    for key in (other, str(folder / "secret.txt"), str(folder / "other.json"), str(genesis)):
+        refused = user.run("init", "--genesis", str(genesis), "--key", key, "--data-dir", str(own))
+        assert (refused.status, own.exists()) == (2, False)
+        assert key in refused.err
+
+
+def _expect_a_start_needs_the_authority(user: CommandLine, own: Path) -> None:
+    """One sentence each, without a traceback."""
+    key = own / "authority.json"
+    keystore = key.read_bytes()
+    other = user.run("account", "new", "--light", "--json", POOLCHAIN_PASSWORD="secret").document["file"]
+    shutil.copyfile(other, key)
+    for expected in ("expected the key of", "is missing: this node cannot seal"):
+        refused = user.run("start", "--data-dir", str(own), POOLCHAIN_PASSWORD="secret")
+        assert (refused.status, refused.err.count("\n")) == (2, 1)
+        assert expected in refused.err
+        key.unlink(missing_ok=True)
+    key.write_bytes(keystore)
+    refused = user.run("start", "--data-dir", str(own.parent / "nowhere"), POOLCHAIN_PASSWORD="secret")
+    assert refused.status == 3
+    assert "there is no chain" in refused.err
 
 
 def _devnet_genesis(tmp_path: Path) -> Path:

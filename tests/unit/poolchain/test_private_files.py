@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poolchain.private_files import is_private, make_private_directory, write_new, write_over
+from poolchain.private_files import is_private, make_private_directory, replaced, write_new, write_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,3 +75,22 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
         write_over(tmp_path / "key", b"new")
     assert (tmp_path / "key").read_bytes() == b"old"
     assert [*tmp_path.iterdir()] == [tmp_path / "key"]
+
+
+def test_a_file_is_replaced_when_the_new_one_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with replaced(path) as file:
+        file.write("new")
+        assert path.read_text() == "old"
+    assert (path.read_text(), _mode(path)) == ("new", 0o600)
+
+
+def test_what_was_not_completed_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(OSError, match="full"), replaced(path) as file:
+        file.write("new")
+        raise OSError("full")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
