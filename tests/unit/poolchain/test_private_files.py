@@ -89,8 +89,13 @@ def test_a_file_is_replaced_when_the_new_one_is_complete(tmp_path: Path) -> None
 def test_what_was_not_completed_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(OSError, match="full"), replaced(path) as file:
-        file.write("new")
-        raise OSError("full")
+
+    def write_half() -> None:
+        with replaced(path) as file:
+            file.write("new")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
