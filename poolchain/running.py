@@ -11,7 +11,7 @@ from threading import Thread
 from crypto.signature import SigningKey
 from rpc.application import Application
 from rpc.dispatch import Dispatcher
-from rpc.doors import Doors
+from rpc.doors import WALLET_ORIGINS, Doors
 from rpc.limits import Limits
 from rpc.methods import ALL_METHODS
 from rpc.ports import NodePort, Sealing
@@ -35,6 +35,8 @@ class NodeSettings:
     host: str
     port: int
     sealing: Sealing
+    pages: tuple[str, ...] = ()
+    """Origins of web pages that may call the node, besides those of wallets."""
     faucet_key: SigningKey | None = None
     """The key that dev_faucet pays with: given on a devnet only, and makes it one."""
     limits: Limits = field(default_factory=Limits)
@@ -56,9 +58,8 @@ async def run_node(
     registry: Registry[NodePort] = Registry(
         ALL_METHODS, title="Poolchain", version=VERSION, devnet=settings.faucet_key is not None
     )
-    application = Application(
-        Dispatcher(registry, node, settings.limits), why_not_ready=node.readiness, doors=Doors(hosts=(settings.host,))
-    )
+    doors = Doors((settings.host,), (*WALLET_ORIGINS, *settings.pages))
+    application = Application(Dispatcher(registry, node, settings.limits), why_not_ready=node.readiness, doors=doors)
 
     def started(host: str, port: int) -> None:
         on_started(host, port)

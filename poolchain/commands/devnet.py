@@ -19,7 +19,7 @@ from poolchain.opening import OpenChain, open_chain
 from poolchain.running import NodeSettings
 from rpc.ports import Sealing
 
-from .options import SealMode, directory_option, json_option, listen_options, memory_option, problems
+from .options import Listen, SealMode, directory_option, json_option, listen_options, memory_option, problems
 from .serving import describe, run_in_foreground
 
 KEY_WARNING: Final = "These keys are public: everybody has them. Never send anything of value to these addresses."
@@ -38,8 +38,7 @@ KEY_WARNING: Final = "These keys are public: everybody has them. Never send anyt
 @json_option
 def devnet_command(
     *,
-    host: str,
-    port: int,
+    listen: Listen,
     data_dir: Path,
     chain_id: int | None,
     reset: bool,
@@ -61,7 +60,7 @@ def devnet_command(
         with open_chain(directory, keys.authority, memory_of(memory_mib)) as opened:
             _expect_devnet(opened, keys, chain_id)
             banner = _json_banner if as_json else _banner
-            settings = NodeSettings(host, port, sealing, faucet_key=keys.faucet)
+            settings = NodeSettings(listen.host, listen.port, sealing, pages=listen.pages, faucet_key=keys.faucet)
             run_in_foreground(opened, keys.authority, settings, lambda url: banner(url, opened, keys, sealing))
 
 

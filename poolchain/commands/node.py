@@ -15,7 +15,7 @@ from poolchain.memory import memory_of
 from poolchain.opening import open_chain, read_genesis
 from poolchain.running import NodeSettings
 
-from .options import directory_option, json_option, listen_options, memory_option, problems
+from .options import Listen, directory_option, json_option, listen_options, memory_option, problems
 from .password import password_option, read_password
 from .serving import describe, run_in_foreground
 
@@ -59,7 +59,7 @@ def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, a
 @memory_option
 @json_option
 def start_command(
-    *, host: str, port: int, data_dir: Path, password_file: Path | None, memory_mib: int, as_json: bool
+    *, listen: Listen, data_dir: Path, password_file: Path | None, memory_mib: int, as_json: bool
 ) -> None:
     """Run the authority of a chain made by `poolchain init`, sealing at the genesis block interval."""
     with problems():
@@ -67,7 +67,7 @@ def start_command(
         authority = read_genesis(directory).authority
         key = load_authority(directory.key, read_password(password_file), authority)
         with open_chain(directory, key, memory_of(memory_mib)) as opened:
-            settings = NodeSettings(host, port, opened.genesis.block_interval)
+            settings = NodeSettings(listen.host, listen.port, opened.genesis.block_interval, pages=listen.pages)
 
             def announce(url: str) -> None:
                 status = describe(url, opened)

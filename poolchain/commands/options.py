@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -22,6 +23,8 @@ from poolchain.memory import MEMORY_MIB, MEMORY_MIB_MIN
 from poolchain.running import NodeFailed
 from rpc.ports import Sealing
 from storage.kv import StorageError
+
+from .page_origin import PageOrigin
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8545
@@ -86,14 +89,35 @@ def memory_option(function: Any) -> Any:
     )(function)
 
 
+class Listen(NamedTuple):
+    """Where a node listens, and which web pages besides a wallet's may call it."""
+
+    host: str
+    port: int
+    pages: tuple[str, ...]
+    """Their origins."""
+
+
 def listen_options(function: Any) -> Any:
-    """Add --host and --port."""
-    port = click.option(
+    """Add --host, --port and --page as `listen`."""
+
+    @wraps(function)
+    def with_listen(*, host: str, port: int, pages: tuple[str, ...], **others: Any) -> Any:
+        return function(listen=Listen(host, port, pages), **others)
+
+    page_option = click.option(
+        "--page",
+        "pages",
+        type=PageOrigin(),
+        multiple=True,
+        help="Web pages that may call the node, such as http://localhost:3000; again for others.  [none]",
+    )
+    port_option = click.option(
         "--port",
         type=click.IntRange(0, 65535),
         default=DEFAULT_PORT,
         show_default=True,
         help="Port; 0 takes a free one.",
     )
-    host = click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
-    return host(port(function))
+    host_option = click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
+    return host_option(port_option(page_option(with_listen)))

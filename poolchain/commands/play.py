@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -17,20 +16,13 @@ from poolchain.console import examples, is_json, json_option, note
 from poolchain.http_server import HttpLimits, serve
 from poolchain.progress_view import describe
 
+from .page_origin import PageOrigin
 from .viewing import Wish, run_purchase, viewing_options
 
 DEFAULT_PORT: Final = 8900
 STALL_SECONDS: Final = 3600.0
 """A player that is paused takes nothing of an answer for as long as somebody is away."""
 _NOTE_SECONDS: Final = 10.0
-_ORIGIN: Final = re.compile(r"https?://[0-9a-z.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?", re.ASCII)
-
-
-def _page(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    """Return an origin as a browser spells it."""
-    if value is None or _ORIGIN.fullmatch(value):
-        return value
-    raise click.BadParameter("expected scheme, host and port as a browser sends them, such as http://localhost:3000")
 
 
 @click.command(
@@ -47,8 +39,7 @@ def _page(_: click.Context, __: click.Parameter, value: str | None) -> str | Non
 )
 @click.option(
     "--page",
-    metavar="ORIGIN",
-    callback=_page,
+    type=PageOrigin(),
     help="Web pages that may play it, such as http://localhost:3000.  [none]",
 )
 @json_option

@@ -277,3 +277,21 @@ def test_a_purchase_that_fails_says_one_sentence(user: CommandLine, tmp_path: Pa
     assert refused.status == 3
     assert refused.err.startswith("Error: ")
     assert refused.err.count("\n") == 1
+
+
+def test_web_pages_that_were_named_may_call_the_node(tmp_path: Path) -> None:
+    named = ("--page", "http://localhost:3000", "--page", "https://app.example")
+    with NodeProcess(tmp_path, *named) as node:
+        answers = {
+            page: node.request("GET", "/health", headers={"Origin": page})
+            for page in ("http://localhost:3000", "https://app.example", "http://localhost:3001")
+        }
+    assert [answer.status for answer in answers.values()] == [200, 200, 403]
+    allowed = [answer.headers.get("access-control-allow-origin") for answer in answers.values()]
+    assert allowed == ["http://localhost:3000", "https://app.example", None]
+
+
+def test_what_is_no_page_is_refused(user: CommandLine) -> None:
+    refused = user.run("devnet", "--page", "localhost:3000")
+    assert refused.status == 2
+    assert "such as http://localhost:3000" in refused.err
