@@ -15,7 +15,7 @@ class BadKeyFile(Exception):
     """The key file cannot be used; the argument is one sentence for the operator."""
 
 
-def read_key_file(path: Path, authority: bytes) -> bytes:
+def read_authority_file(path: Path, authority: bytes) -> bytes:
     """Return the bytes of the authority's keystore file; raises BadKeyFile for what cannot be it, as far as it shows.
 
     Without the password that is: a keystore, and not one that says to be another account's. Raises OSError.

@@ -64,7 +64,8 @@ def _written(name: str) -> Iterator[TextIO]:
             with replaced(path) as file:
                 yield file
     except OSError as error:
-        raise Unavailable(f"{name} cannot be written: {error.strerror}.", reason="STORAGE_FAILED") from error
+        where = "standard output" if name == "-" else name
+        raise Unavailable(f"{where} cannot be written: {error.strerror or error}.", reason="STORAGE_FAILED") from error
 
 
 @click.command("import", epilog=examples("poolchain import chain.jsonl --data-dir copy"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ledger.genesis import parse_genesis
-from poolchain.authority_key import load_authority, read_key_file
+from poolchain.authority_key import load_authority, read_authority_file
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
 from poolchain.memory import memory_of
@@ -45,7 +45,7 @@ def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, a
     """Make the data directory of a chain from its genesis file."""
     with problems():
         genesis = parse_genesis(genesis_file.read_bytes())
-        create(data_dir, genesis, read_key_file(key_file, genesis.authority) if key_file else None)
+        create(data_dir, genesis, read_authority_file(key_file, genesis.authority) if key_file else None)
         with open_chain(DataDirectory(data_dir), None) as opened:
             genesis_hash = "0x" + opened.domain.genesis_hash.hex()
     answer = {"dataDir": str(data_dir), "genesisHash": genesis_hash, "chainId": hex(genesis.chain_id)}
