@@ -58,7 +58,7 @@ def open_chain(
     Raises StorageRefused (missing, locked, another genesis), StorageDamaged, NotOneChain or RecordConflict, each with
     one sentence for the operator.
     """
-    stated = read_genesis(directory)
+    stated = stated_genesis(directory)
     with closing(signing_record.open_existing(directory.record)) as record:
         opened = leveldb.open_existing(directory.chain, memory.database, accept=lambda reader: _accept(reader, record))
         with closing(opened.store) as kv:
@@ -80,7 +80,7 @@ def open_chain(
             yield OpenChain(store, record, chain, finished)
 
 
-def read_genesis(directory: DataDirectory) -> Genesis:
+def stated_genesis(directory: DataDirectory) -> Genesis:
     """Return what the genesis file of a directory says; raises StorageRefused where there is no chain, or no such file.
 
     Raises InvalidGenesis for a file that is none.

@@ -7,13 +7,12 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TextIO
+from typing import BinaryIO, Final
 
 from storage.directory import sync_directory
 
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def make_private_directory(path: Path) -> None:
@@ -29,53 +28,45 @@ def is_private(path: Path) -> bool:
 
 def write_new(path: Path, data: bytes) -> None:
     """Write a file that must not exist yet, and make it durable. Raises FileExistsError, OSError."""
-    draft = _write_draft(path, data)
-    try:
+    with _draft(path) as (draft, file):
+        file.write(data)
+        _sync(file)
         # Unlike a rename, a link refuses to take the place of another file.
         path.hardlink_to(draft)
-    finally:
-        draft.unlink()
     sync_directory(path.parent)
 
 
 def write_over(path: Path, data: bytes) -> None:
     """Write a file in the place of the one that may be there, and make it durable. Raises OSError."""
-    _write_draft(path, data).replace(path)
+    with replaced(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file that takes the place of the one that may be there, durable, when it is complete.
+
+    Nothing is left of one that was not. Raises OSError.
+    """
+    with _draft(path) as (draft, file):
+        yield file
+        _sync(file)
+        draft.replace(path)
     sync_directory(path.parent)
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[TextIO]:
-    """Give a new text file that takes the place of the one that may be there, durable, when it is complete.
-
-    Nothing is left of one that was not. Raises OSError.
-    """
-    draft = _draft(path)
-    try:
-        with os.fdopen(os.open(draft, _NEW, FILE_MODE), "w", encoding="ascii") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-
-
-def _write_draft(path: Path, data: bytes) -> Path:
-    draft = _draft(path)
-    descriptor = os.open(draft, _NEW, FILE_MODE)
+def _draft(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Give a new file beside `path`, which is gone at the end unless it has been renamed."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        draft.unlink()
-        raise
-    return draft
+            yield draft, file
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

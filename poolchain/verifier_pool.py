@@ -122,7 +122,7 @@ class VerifierPool(Generic[T]):
                 self._enqueue(items).add_done_callback(partial(_resolve, part))
 
     def _belong_here(self, items: Sequence[bytes]) -> bool:
-        """Tell whether items are so few that a round trip would take longer, and nobody is on his way anyway."""
+        """Tell whether items are so few that a round trip would take longer, and no verifier is at work anyway."""
         return len(items) <= self._in_place_max and not any(verifier.under_way for verifier in self._verifiers)
 
     def _group_size(self, count: int) -> int:

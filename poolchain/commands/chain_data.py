@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +16,6 @@ import click
 from consensus.recovery import import_block
 from ledger.block import Block
 from ledger.errors import InvalidBlock
-from ledger.genesis import parse_genesis
 from poolchain import event_loop
 from poolchain.ahead import decoded_ahead
 from poolchain.chain_file import read_blocks, read_genesis, write_chain
@@ -24,7 +24,7 @@ from poolchain.data_directory import DataDirectory, create
 from poolchain.devnet import devnet_keys
 from poolchain.failure import BadArgument, Failure, Unavailable
 from poolchain.integrity import NotOneChain
-from poolchain.opening import OpenChain, open_chain
+from poolchain.opening import OpenChain, open_chain, stated_genesis
 from poolchain.private_files import replaced
 from poolchain.replay import verify_chain
 
@@ -40,13 +40,12 @@ def export_command(*, file: str, data_dir: Path, as_json: bool) -> None:
 
     A file that is there is replaced when the new one is complete and on the disk.
     """
-    is_stdout = file == "-"
     with problems(), _open(data_dir) as opened, _written(file) as target:
         view = opened.store.view()
         blocks = (view.block_bytes(height) for height in range(1, view.height + 1))
         count = write_chain(target, opened.genesis, blocks)
     # The chain itself may be what is written to standard output.
-    click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=is_stdout)
+    click.echo(json.dumps({"blocks": count}) if as_json else f"Wrote {count} blocks.", err=file == "-")
 
 
 @contextmanager
@@ -61,8 +60,10 @@ def _written(name: str) -> Iterator[TextIO]:
             with path.open("w") as file:
                 yield file
         else:
-            with replaced(path) as file:
-                yield file
+            with replaced(path) as complete:
+                text = TextIOWrapper(complete, "ascii")
+                yield text
+                text.detach()  # flushes, and leaves the file open
     except OSError as error:
         where = "standard output" if name == "-" else name
         raise Unavailable(f"{where} cannot be written: {error.strerror or error}.", reason="STORAGE_FAILED") from error
@@ -114,7 +115,7 @@ def verify_command(*, data_dir: Path, as_json: bool) -> None:
 def _open(data_dir: Path) -> AbstractContextManager[OpenChain]:
     """Open a chain, a devnet's with its public key: a block that a crash left signed can be finished then."""
     directory, keys = DataDirectory(data_dir), devnet_keys()
-    is_devnet = directory.exists() and parse_genesis(directory.genesis.read_bytes()).authority == keys.authority.address
+    is_devnet = stated_genesis(directory).authority == keys.authority.address
     return open_chain(directory, keys.authority if is_devnet else None)
 
 

@@ -12,7 +12,7 @@ from poolchain.authority_key import load_authority, read_authority_file
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
 from poolchain.memory import memory_of
-from poolchain.opening import open_chain, read_genesis
+from poolchain.opening import open_chain, stated_genesis
 from poolchain.running import NodeSettings
 
 from .options import Listen, directory_option, json_option, listen_options, memory_option, problems
@@ -64,7 +64,7 @@ def start_command(
     """Run the authority of a chain made by `poolchain init`, sealing at the genesis block interval."""
     with problems():
         directory = DataDirectory(data_dir)
-        authority = read_genesis(directory).authority
+        authority = stated_genesis(directory).authority
         key = load_authority(directory.key, read_password(password_file), authority)
         with open_chain(directory, key, memory_of(memory_mib)) as opened:
             settings = NodeSettings(listen.host, listen.port, opened.genesis.block_interval, pages=listen.pages)

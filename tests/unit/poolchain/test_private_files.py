@@ -81,7 +81,7 @@ def test_a_file_is_replaced_when_the_new_one_is_complete(tmp_path: Path) -> None
     path = tmp_path / "file"
     path.write_text("old")
     with replaced(path) as file:
-        file.write("new")
+        file.write(b"new")
         assert path.read_text() == "old"
     assert (path.read_text(), _mode(path)) == ("new", 0o600)
 
@@ -92,7 +92,7 @@ def test_what_was_not_completed_leaves_the_file_as_it_was(tmp_path: Path) -> Non
 
     def write_half() -> None:
         with replaced(path) as file:
-            file.write("new")
+            file.write(b"new")
             raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
