@@ -9,13 +9,14 @@ from typing import Final
 import click
 
 from crypto.address import checksum_address
+from ledger.genesis import Genesis
 from poolchain.block_maker import ON_TRANSACTION
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create, replace
 from poolchain.devnet import BALANCE_TOKENS, CHAIN_ID, MNEMONIC, TOKEN, DevnetKeys, devnet_genesis, devnet_keys
 from poolchain.failure import BadArgument
 from poolchain.memory import memory_of
-from poolchain.opening import OpenChain, open_chain
+from poolchain.opening import OpenChain, open_chain, stated_genesis
 from poolchain.running import NodeSettings
 from rpc.ports import Sealing
 
@@ -53,12 +54,13 @@ def devnet_command(
     with problems():
         keys = devnet_keys()
         directory = DataDirectory(data_dir)
-        if not directory.exists():
+        if directory.exists():
+            _expect_devnet(stated_genesis(directory), keys, None if reset else chain_id)
+            if reset:
+                _reset_devnet(directory, keys, chain_id)
+        else:
             create(data_dir, devnet_genesis(keys, chain_id or CHAIN_ID))
-        elif reset:
-            _reset_devnet(directory, keys, chain_id)
         with open_chain(directory, keys.authority, memory_of(memory_mib)) as opened:
-            _expect_devnet(opened, keys, chain_id)
             banner = _json_banner if as_json else _banner
             settings = NodeSettings(listen.host, listen.port, sealing, pages=listen.pages, faucet_key=keys.faucet)
             run_in_foreground(opened, keys.authority, settings, lambda url: banner(url, opened, keys, sealing))
@@ -71,13 +73,12 @@ def _reset_devnet(directory: DataDirectory, keys: DevnetKeys, chain_id: int | No
     replace(directory, devnet_genesis(keys, chain_id or kept_id, extra=former))
 
 
-def _expect_devnet(opened: OpenChain, keys: DevnetKeys, chain_id: int | None) -> None:
-    if opened.genesis.authority != keys.authority.address:
+def _expect_devnet(genesis: Genesis, keys: DevnetKeys, chain_id: int | None) -> None:
+    if genesis.authority != keys.authority.address:
         raise BadArgument("this data directory is not a devnet's; run 'poolchain start' on it", reason="NOT_A_DEVNET")
-    if chain_id not in (None, opened.genesis.chain_id):
+    if chain_id not in (None, genesis.chain_id):
         raise BadArgument(
-            f"this devnet has chain id {opened.genesis.chain_id}: "
-            "add --reset to begin another, or choose another --data-dir",
+            f"this devnet has chain id {genesis.chain_id}: add --reset to begin another, or choose another --data-dir",
             reason="WRONG_CHAIN",
         )
 

@@ -246,6 +246,10 @@ def _expect_a_start_needs_the_authority(user: CommandLine, own: Path) -> None:
     refused = user.run("start", "--data-dir", str(own.parent / "nowhere"), POOLCHAIN_PASSWORD="secret")
     assert refused.status == 3
     assert "there is no chain" in refused.err
+    for options in ((), ("--reset",)):
+        refused = user.run("devnet", "--data-dir", str(own), "--port", "0", *options)
+        assert (refused.status, refused.err.count("\n")) == (2, 1)
+        assert "is not a devnet's" in refused.err
 
 
 def _devnet_genesis(tmp_path: Path) -> Path:
