@@ -89,6 +89,8 @@ class Buying:
         self._deals: dict[str, _Deal] = {}
         self._spare: dict[str, Offer] = {}
         """Peers that there was no place for: they take over when one is left."""
+        self._passed_over: dict[str, str] = {}
+        """Why a peer by this url is not bought from."""
         self._tasks: asyncio.TaskGroup | None = None
         self._dealing: set[asyncio.Task[None]] = set()
         self._started = time.monotonic()
@@ -96,7 +98,7 @@ class Buying:
         self._bytes = 0
         self._from_origin = 0
         self._origin_failures = 0
-        self._origin_words = "no origin is known"
+        self._origin_words = "none was named"
 
     @asynccontextmanager
     async def running(self, urls: tuple[str, ...] = ()) -> AsyncIterator[None]:
@@ -171,18 +173,28 @@ class Buying:
         known = self._deals.get(offer.url)
         if self._purse is None or self._tasks is None or known is not None:
             return
-        if offer.price > self._terms.price_max or offer.target == self._purse.key.address:
+        if (why := self._why_not(offer, self._purse)) is not None:
+            self._passed_over[offer.url] = why
             return
-        if any(deal.offer.target == offer.target for deal in self._deals.values()):
-            return  # one address, one account: the book of a target is in one place
-        if self._distrust.is_banned(offer.url, checksum_address(offer.target)):
-            return
+        self._passed_over.pop(offer.url, None)
         if sum(not deal.is_over for deal in self._deals.values()) >= self._settings.peers_max:
             self._spare[offer.url] = offer
             return
         deal = self._deals[offer.url] = _Deal(offer)
         self._dealing.add(task := self._tasks.create_task(self._deal(deal, self._purse)))
         task.add_done_callback(self._dealing.discard)
+
+    def _why_not(self, offer: Offer, purse: Purse) -> str | None:
+        """Return why an offer is not taken, None where nothing is against it."""
+        if offer.price > self._terms.price_max:
+            return "asks more for a chunk than is accepted"
+        if offer.target == purse.key.address:
+            return "sells for the buyer's own address"
+        if any(deal.offer.target == offer.target for deal in self._deals.values()):
+            return "sells for an address that another peer sells for"  # the book of a target is in one place
+        if self._distrust.is_banned(offer.url, checksum_address(offer.target)):
+            return "has cheated before"
+        return None
 
     async def _deal(self, deal: _Deal, purse: Purse) -> None:
         """Shake hands and buy until the peer is left."""
@@ -340,8 +352,13 @@ class Buying:
             hopeless = self._origin is None or self._origin_failures >= _ORIGIN_FAILURES_MAX
             patience = self._settings.patience_seconds
             if now - self._moved > (patience if hopeless and not at_work else 4 * patience):
-                states = [f"{deal.offer.url} {deal.state}" for deal in self._deals.values()]
-                raise FetchFailed("; ".join([*states, f"origin: {self._origin_words}"]))
+                raise FetchFailed(self._where_it_stands())
+
+    def _where_it_stands(self) -> str:
+        """Say of everybody who was asked what came of it."""
+        states = [f"{deal.offer.url} {deal.state}" for deal in self._deals.values()]
+        states += [f"{url} {why}" for url, why in self._passed_over.items()]
+        return "; ".join([*states, f"origin: {self._origin_words}"])
 
     async def _ask_tracker(self) -> None:
         is_first = True
@@ -361,6 +378,8 @@ class Buying:
             offer = await read_offer(self._session, url, self.store.manifest.resource_id, self._settings.reply_seconds)
             if offer is not None:
                 self.add(offer)
+            else:
+                self._passed_over[url] = "does not answer, or does not sell this"
             self._unasked -= 1 if is_first else 0
             is_first = False
             if offer is not None:

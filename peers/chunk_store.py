@@ -8,6 +8,7 @@ at worst makes a chunk missing again. Calls block for a disk's moment; a server 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -172,6 +173,30 @@ class ChunkStore:
         self._write_manifest()
         self._grow()
 
+    def is_at(self, target: Path) -> bool:
+        """Tell whether the whole resource, as its manifest has it, is in a file or folder already. Reads all of it."""
+        files = OriginFiles(target, self.manifest)
+        try:
+            sizes = [(target if self.manifest.is_single_file else target / file.path).stat().st_size for file in self.manifest.files]
+            if sizes != [file.size for file in self.manifest.files]:
+                return False
+            for index in range(self.manifest.chunk_count):
+                files.read(index)
+        except (OSError, ChunkMissing):
+            return False
+        return True
+
+    def expect_place(self, target: Path) -> None:
+        """Raise OSError where `export` could not write, as far as can be told before anything is bought."""
+        if not self.manifest.is_single_file:
+            target.mkdir(parents=True, exist_ok=True)
+            target = target / "resource"
+        elif target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "expected the name of a file, for the resource is one", str(target))
+        draft = _draft_of(target)
+        draft.touch()
+        draft.unlink()
+
     def export(self, target: Path) -> None:
         """Write the whole resource to a file, or for a folder to a new folder; raises ChunkMissing and OSError."""
         if self.manifest.is_single_file:
@@ -188,7 +213,7 @@ class ChunkStore:
         shutil.rmtree(self._folder)
 
     def _write_file(self, file: FileEntry, target: Path) -> None:
-        draft = target.with_name(f".{target.name}.part")
+        draft = _draft_of(target)
         with draft.open("wb") as out:
             for index in range(file.first_chunk, file.first_chunk + file.chunk_count):
                 out.write(self.read(index))
@@ -208,6 +233,10 @@ class ChunkStore:
         draft = self._folder / f"{MANIFEST_FILE}.new"
         draft.write_text(json.dumps(self.manifest.to_json()))
         draft.replace(self._folder / MANIFEST_FILE)
+
+
+def _draft_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
 
 
 def cut_path(root: Path, *, chunk_bytes: int = CHUNK_BYTES_DEFAULT, price_per_chunk: int) -> Manifest:

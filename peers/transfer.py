@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -72,8 +73,10 @@ async def ask(
     try:
         async with session.request(method, url, data=body, headers=sent, allow_redirects=False) as response:
             return Answer(response.status, await _read(response, limit), _retry_after(response))
+    except aiohttp.ClientConnectorError as error:
+        raise NoAnswer(f"nothing answers at {urlsplit(url).netloc}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise NoAnswer(f"{type(error).__name__}: {str(error)[:_WORDS_MAX]}") from error
+        raise NoAnswer(f"{url} broke off: {str(error)[:_WORDS_MAX] or 'no whole answer'}") from error
 
 
 async def get_json(session: aiohttp.ClientSession, url: str, limit: int) -> dict[str, Any]:

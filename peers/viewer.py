@@ -213,6 +213,14 @@ class Purchase:
         await asyncio.to_thread(self.store.export, out)
         return report
 
+    def is_at(self, out: Path) -> bool:
+        """Tell whether all of it is in a file or folder already, so that nothing need be bought. Reads all of that.
+
+        Raises OSError where nothing could be written there either.
+        """
+        self.store.expect_place(out)
+        return self._has_ended() and self.store.is_at(out)
+
     async def _until_here(self, buying: Buying, on_progress: Callable[[Progress], object] | None) -> None:
         waiting = asyncio.ensure_future(buying.all_here())
         try:

@@ -31,15 +31,25 @@ def fetch_command(*, wish: Wish, out: Path) -> None:
     """Buy RESOURCE (its id, or the name of a live one) and write it to a file.
 
     Makes a pool, or goes on with one of yours, and pays every cacher for every chunk. Interrupted, the same command
-    goes on where it ended: nothing that is here is paid for again.
+    goes on where it ended: nothing that is here is paid for again, nor a file that is complete.
     """
     if not out.absolute().parent.is_dir():
         raise BadArgument(f"{out.absolute().parent} is not a folder.", reason="USAGE", given=str(out))
     found: dict[str, Any] = {}
+    was_there = False
+
+    def is_here(purchase: Purchase) -> bool:
+        nonlocal was_there
+        was_there = purchase.is_at(out)
+        return was_there
 
     async def save(purchase: Purchase) -> Progress:
-        with shown() as show:
-            report = await purchase.save(out, show)
+        if was_there:
+            count = purchase.manifest.chunk_count
+            report = Progress(count, count, 0, 0.0, 0, ())
+        else:
+            with shown() as show:
+                report = await purchase.save(out, show)
         purse = purchase.purse
         if purse is not None:
             purse.ledger.release()
@@ -52,8 +62,9 @@ def fetch_command(*, wish: Wish, out: Path) -> None:
         purchase.store.remove()
         return report
 
-    report = run_purchase(wish, save)
-    emit({**found, "out": str(out), **_document(report)}, _text(report, out))
+    report = run_purchase(wish, save, is_here)
+    text = f"{out} has all of it already: nothing was bought." if was_there else _text(report, out)
+    emit({**found, "out": str(out), **_document(report)}, text)
 
 
 def _document(report: Progress) -> dict[str, Any]:

@@ -96,15 +96,17 @@ def viewing_options(command: Any) -> Any:
     return with_wish
 
 
-def run_purchase(wish: Wish, work: Callable[[Purchase], Awaitable[T]]) -> T:
-    """Open and fund what is wished for, and do `work` with it; raises Failure."""
+def run_purchase(
+    wish: Wish, work: Callable[[Purchase], Awaitable[T]], is_here: Callable[[Purchase], bool] = lambda _: False
+) -> T:
+    """Open what is wished for, fund it unless it `is_here`, and do `work` with it; raises Failure."""
     logging.basicConfig(
         level=os.environ.get("POOLCHAIN_LOG", "ERROR").upper(), format="%(levelname)s %(name)s %(message)s"
     )
     facts = wish.client.facts()
 
     async def run() -> T:
-        async with _open(wish, facts) as purchase:
+        async with _open(wish, facts, is_here) as purchase:
             return await work(purchase)
 
     with _endings():
@@ -112,7 +114,7 @@ def run_purchase(wish: Wish, work: Callable[[Purchase], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
-async def _open(wish: Wish, facts: ChainFacts) -> AsyncIterator[Purchase]:
+async def _open(wish: Wish, facts: ChainFacts, is_here: Callable[[Purchase], bool]) -> AsyncIterator[Purchase]:
     try:
         blocks = parse_duration(wish.duration, facts.block_interval)
     except BadUnits as error:
@@ -127,7 +129,8 @@ async def _open(wish: Wish, facts: ChainFacts) -> AsyncIterator[Purchase]:
     async with link.running(), Viewer(link, key, folder) as viewer:
         purchase = await viewer.open(wish.resource_id, origin=wish.origin, peers=wish.peers, publisher=wish.publisher)
         count, here = purchase.manifest.chunk_count, purchase.store.count()
-        if here < count or purchase.manifest.live is not None:
+        is_wanting = here < count or purchase.manifest.live is not None
+        if not await asyncio.to_thread(is_here, purchase) and is_wanting:
             cptx_hash = await purchase.fund(deposit=wish.deposit, duration=blocks, price_max=wish.price_max)
             purse = purchase.purse
             left = 0 if purse is None else purse.ledger.left

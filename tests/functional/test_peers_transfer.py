@@ -101,6 +101,24 @@ def test_a_purchase_that_is_watched_is_drawn_on_the_terminal(tmp_path: Path) -> 
         assert b"\x1b[" in seen, "the picture is drawn over the one before"
 
 
+def test_what_is_there_is_not_bought_again_and_a_bad_place_is_refused_first(tmp_path: Path) -> None:
+    film = tmp_path / "film.bin"
+    film.write_bytes(os.urandom(20 * CHUNK_BYTES))
+    (tmp_path / "folder").mkdir()
+    with town(tmp_path, film) as found:
+        refused = found.line.run("fetch", *found.buying(), "--out", str(tmp_path / "folder"))
+        assert (refused.status, "the name of a file" in refused.err) == (3, True)
+        assert found.node.call("pool_list", resourceId=found.resource)["pools"] == []
+        copy = tmp_path / "copy.bin"
+        shutil.copyfile(film, copy)
+        report = found.line.json("fetch", *found.buying(), "--out", str(copy))
+        assert (report["fetchedBytes"], report["spent"], report["cptxHash"]) == (0, "0x0", None)
+        assert found.node.call("pool_list", resourceId=found.resource)["pools"] == []
+        copy.write_bytes(copy.read_bytes() + b"not of the film")
+        assert found.line.json("fetch", *found.buying(), "--out", str(copy))["fetchedBytes"] == 20 * CHUNK_BYTES
+        assert copy.read_bytes() == film.read_bytes()
+
+
 def test_killed_in_between_it_goes_on_and_pays_for_each_chunk_once(tmp_path: Path) -> None:
     film = tmp_path / "film.bin"
     film.write_bytes(os.urandom(1500 * CHUNK_BYTES))

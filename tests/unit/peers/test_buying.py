@@ -213,6 +213,16 @@ def test_it_fails_with_everybodys_words_when_nobody_can_deliver(tmp_path: Path) 
         assert words in str(error), error
 
 
+def test_who_was_named_and_passed_over_is_named_with_the_reason(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with buying(tmp_path, [{"price": PRICE + 1}], origin_works=False) as deal:
+            await everything(deal)
+
+    error = failure(work())
+    assert isinstance(error, FetchFailed)
+    assert "asks more for a chunk than is accepted" in str(error)
+
+
 def test_nothing_is_missed_while_nothing_is_wanted(tmp_path: Path) -> None:
     """A player that is paused wants nothing for as long as it likes."""
     settings = Settings(reply_seconds=0.2, patience_seconds=0.05, tracker_seconds=0.1)

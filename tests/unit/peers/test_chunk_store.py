@@ -113,3 +113,32 @@ def test_an_index_needs_no_fetching(tmp_path: Path, hls: Path) -> None:
     with ChunkStore(tmp_path / "s", cut(hls)) as store:
         assert store.has(0)
         assert store.read(0) == store.manifest.index()
+
+
+def test_a_copy_that_is_complete_is_known_for_what_it_is(tmp_path: Path, film: Path, hls: Path) -> None:
+    for source in (film, hls):
+        manifest = cut(source)
+        with ChunkStore(tmp_path / f"store of {source.name}", manifest) as store:
+            assert store.is_at(source)
+            assert not store.is_at(tmp_path / "nothing")
+            changed = source if source.is_file() else source / "low/3.ts"
+            whole = changed.read_bytes()
+            for other in (whole + b"x", whole[:-1], b"x" + whole[1:]):
+                changed.write_bytes(other)
+                assert not store.is_at(source)
+
+
+def test_where_nothing_can_be_written_is_known_before_anything_is_bought(tmp_path: Path, film: Path, hls: Path) -> None:
+    with ChunkStore(tmp_path / "s", cut(film)) as store:
+        store.expect_place(tmp_path / "new.bin")
+        store.expect_place(film)
+        with pytest.raises(IsADirectoryError):
+            store.expect_place(hls)
+        with pytest.raises(OSError, match="new"):
+            store.expect_place(tmp_path / "no folder" / "new.bin")
+    with ChunkStore(tmp_path / "t", cut(hls)) as store:
+        store.expect_place(tmp_path / "new folder")
+        with pytest.raises(FileExistsError):
+            store.expect_place(film)
+    assert not [*tmp_path.rglob("*.part")]
+    assert film.stat().st_size == 10 * CHUNK - 30
