@@ -170,7 +170,7 @@ def _quantity(found: dict[str, Any], name: str) -> int:
 
 def _in_range(value: Any, name: str, low: int, limit: int) -> int:
     if not isinstance(value, str) or not _QUANTITY.match(value):
-        raise InvalidGenesis(f"{name} must be a 0x-quantity without leading zeros")
+        raise InvalidGenesis(f"{name} must be a 0x-quantity without leading zeros, given {value!r:.80}")
     number = int(value, 16)
     if not low <= number < limit:
         raise InvalidGenesis(f"{name} must be from {low} to {limit - 1}")
@@ -179,7 +179,8 @@ def _in_range(value: Any, name: str, low: int, limit: int) -> int:
 
 def _bytes(value: Any, name: str, form: re.Pattern[str]) -> bytes:
     if not isinstance(value, str) or not form.match(value):
-        raise InvalidGenesis(f"{name} must be lower-case hexadecimal of the right length")
+        digits = 40 if form is _ADDRESS else 64
+        raise InvalidGenesis(f"{name} must be 0x and {digits} hexadecimal digits, lower-case, given {value!r:.80}")
     return bytes.fromhex(value[2:])
 
 

@@ -177,9 +177,10 @@ class ChunkStore:
         """Tell whether the whole resource, as its manifest has it, is in a file or folder already. Reads all of it."""
         files = OriginFiles(target, self.manifest)
         try:
-            sizes = [(target if self.manifest.is_single_file else target / file.path).stat().st_size for file in self.manifest.files]
-            if sizes != [file.size for file in self.manifest.files]:
-                return False
+            for file in self.manifest.files:
+                path = target if self.manifest.is_single_file else target / file.path
+                if path.stat().st_size != file.size:
+                    return False
             for index in range(self.manifest.chunk_count):
                 files.read(index)
         except (OSError, ChunkMissing):

@@ -5,13 +5,17 @@
     signing.record    the witness outside the database
     authority.json    the authority's key as an encrypted web3 keystore (not on a devnet)
 
-`create` makes all of it or nothing; nothing else ever creates a chain.
+`create` makes all of it or nothing, `replace` puts another in its place; nothing else ever creates a chain. Both build
+the new one inside the directory, which may be a mount point or a link, and give it the name `.next` when it is complete
+and on the disk: from then on it is what counts, and whoever comes next finishes what a crash interrupted.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +23,7 @@ from typing import Final
 from ledger.genesis import Genesis
 from storage import leveldb, signing_record
 from storage.chain_store import create_chain
-from storage.directory import sync_directory
+from storage.directory import DirectoryLock, sync_directory
 from storage.kv import StorageRefused
 
 from .private_files import write_new
@@ -28,6 +32,10 @@ GENESIS_FILE: Final = "genesis.json"
 CHAIN_DIRECTORY: Final = "chain"
 RECORD_FILE: Final = "signing.record"
 KEY_FILE: Final = "authority.json"
+_DRAFT: Final = ".new"
+_NEXT: Final = ".next"
+_NOT_OURS: Final = frozenset({"lost+found"})
+"""What the root of a filesystem has from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +65,55 @@ class DataDirectory:
         return self.path / KEY_FILE
 
     def exists(self) -> bool:
-        """Tell whether there is a chain here, after finishing a `replace` that a crash interrupted."""
-        former = _beside(self.path, "former")
-        if not self.path.exists() and former.exists():
-            former.rename(self.path)
+        """Tell whether there is a chain here, after finishing what a crash interrupted. Raises OSError."""
+        if (self.path / _NEXT).exists():
+            with _locked(self.path):
+                _settle(self.path)
         return self.chain.exists()
 
 
 def create(path: Path, genesis: Genesis, keystore: bytes | None = None) -> DataDirectory:
-    """Make a new chain in a directory that does not exist or is empty; raises StorageRefused.
-
-    It is built beside its place and renamed when it is complete and synced.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    """Make a new chain in a directory that does not exist or is empty; raises StorageRefused and OSError."""
+    if DataDirectory(path).exists():
+        raise StorageRefused(f"there is a chain in {path} already: a new one is never put over it")
+    if path.exists() and (not path.is_dir() or {entry.name for entry in path.iterdir()} - {_DRAFT, *_NOT_OURS}):
         raise StorageRefused(f"{path} is not empty: a new chain is never put over anything")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    built = _build(_beside(path, "new"), genesis, keystore)
-    built.rename(path)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     sync_directory(path.parent)
+    with _locked(path):
+        _build(path / _DRAFT, genesis, keystore)
+        _settle(path)
     return DataDirectory(path)
 
 
 def replace(directory: DataDirectory, genesis: Genesis) -> None:
-    """Put a new chain in the place of an old one, which is deleted; a crash leaves one of the two."""
-    path = directory.path
-    built = _build(_beside(path, "new"), genesis, None)
-    former = _beside(path, "former")
-    path.rename(former)
-    built.rename(path)
-    sync_directory(path.parent)
-    shutil.rmtree(former)
+    """Put a new chain in the place of an old one, which is deleted; a crash leaves one of the two.
+
+    Raises StorageRefused while something runs on the old one, and OSError.
+    """
+    with _locked(directory.path), _locked(directory.chain):
+        _build(directory.path / _DRAFT, genesis, None)
+        _settle(directory.path)
 
 
-def _build(path: Path, genesis: Genesis, keystore: bytes | None) -> Path:
-    if path.exists():
-        # Left by a crash before it became anything.
-        shutil.rmtree(path)
-    path.mkdir(mode=0o700)
-    directory = DataDirectory(path)
+def _settle(path: Path) -> None:
+    """Put what is complete into its place, over what was there; can be interrupted anywhere and done again."""
+    following = path / _NEXT
+    # The database comes last: where it is, everything is.
+    for name in (GENESIS_FILE, RECORD_FILE, KEY_FILE, CHAIN_DIRECTORY):
+        if (following / name).exists():
+            _remove(path / name)
+            (following / name).rename(path / name)
+    sync_directory(path)
+    following.rmdir()
+    sync_directory(path)
+
+
+def _build(draft: Path, genesis: Genesis, keystore: bytes | None) -> None:
+    """Make everything in `draft`, and call it `.next` when it is complete and on the disk."""
+    _remove(draft)  # left by a crash before it became anything
+    draft.mkdir(mode=0o700)
+    directory = DataDirectory(draft)
     text = json.dumps(genesis.to_json(), indent=2, sort_keys=True) + "\n"
     write_new(directory.genesis, text.encode())
     if keystore is not None:
@@ -102,9 +121,23 @@ def _build(path: Path, genesis: Genesis, keystore: bytes | None) -> Path:
     signing_record.create(directory.record).close()
     store = create_chain(leveldb.create(directory.chain), genesis)
     store.close()
-    sync_directory(path)
-    return path
+    sync_directory(draft)
+    draft.rename(draft.with_name(_NEXT))
+    sync_directory(draft.parent)
 
 
-def _beside(path: Path, what: str) -> Path:
-    return path.with_name(f"{path.name}.{what}")
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a directory; raises StorageRefused where somebody else does."""
+    lock = DirectoryLock(path)
+    try:
+        yield
+    finally:
+        del lock
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from consensus.chain import Chain
 from consensus.recovery import recorded_blocks, recover
 from crypto.eip712 import Domain
 from crypto.signature import SigningKey
+from ledger.errors import InvalidGenesis
 from ledger.genesis import Genesis, parse_genesis
 from storage import leveldb, signing_record
 from storage.chain_store import ChainStore, expect_schema
@@ -81,16 +82,15 @@ def open_chain(
 
 
 def stated_genesis(directory: DataDirectory) -> Genesis:
-    """Return what the genesis file of a directory says; raises StorageRefused where there is no chain, or no such file.
-
-    Raises InvalidGenesis for a file that is none.
-    """
+    """Return what the genesis file of a directory says; raises StorageRefused where there is none, or no chain."""
     if not directory.exists():
         raise StorageRefused(f"there is no chain in {directory.path}: make one with 'poolchain init'")
     try:
         return parse_genesis(directory.genesis.read_bytes())
     except OSError as error:
         raise StorageRefused(f"{directory.genesis} cannot be read: {error.strerror}") from error
+    except InvalidGenesis as error:
+        raise StorageRefused(f"{directory.genesis} is damaged: {error}") from error
 
 
 def _accept(reader: ReadView, record: SigningRecord) -> None:
@@ -112,5 +112,8 @@ def _accept(reader: ReadView, record: SigningRecord) -> None:
 
 
 def _identity(view: ChainView) -> tuple[Genesis, Domain]:
-    genesis = parse_genesis(view.genesis_bytes())
+    try:
+        genesis = parse_genesis(view.genesis_bytes())
+    except InvalidGenesis as error:
+        raise StorageDamaged(f"the genesis in the database is damaged: {error}") from error
     return genesis, genesis.domain(view.sealed_header(0).header.hash())

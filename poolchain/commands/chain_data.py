@@ -16,6 +16,7 @@ import click
 from consensus.recovery import import_block
 from ledger.block import Block
 from ledger.errors import InvalidBlock
+from ledger.genesis import Genesis
 from poolchain import event_loop
 from poolchain.ahead import decoded_ahead
 from poolchain.chain_file import read_blocks, read_genesis, write_chain
@@ -23,24 +24,25 @@ from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
 from poolchain.devnet import devnet_keys
 from poolchain.failure import BadArgument, Failure, Unavailable
+from poolchain.home import home
 from poolchain.integrity import NotOneChain
 from poolchain.opening import OpenChain, open_chain, stated_genesis
 from poolchain.private_files import replaced
 from poolchain.replay import verify_chain
 
-from .options import directory_option, json_option, problems
+from .options import DEVNET_DIRECTORY, NODE_DIRECTORY, directory_option, json_option, only_chain, problems
 
 
 @click.command("export", epilog=examples("poolchain export chain.jsonl"))
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@directory_option("devnet")
+@directory_option(None)
 @json_option
-def export_command(*, file: str, data_dir: Path, as_json: bool) -> None:
+def export_command(*, file: str, data_dir: Path | None, as_json: bool) -> None:
     """Write a stopped node's whole chain to FILE (- for standard output).
 
     A file that is there is replaced when the new one is complete and on the disk.
     """
-    with problems(), _open(data_dir) as opened, _written(file) as target:
+    with problems(), _open(data_dir or only_chain()) as opened, _written(file) as target:
         view = opened.store.view()
         blocks = (view.block_bytes(height) for height in range(1, view.height + 1))
         count = write_chain(target, opened.genesis, blocks)
@@ -71,15 +73,16 @@ def _written(name: str) -> Iterator[TextIO]:
 
 @click.command("import", epilog=examples("poolchain import chain.jsonl --data-dir copy"))
 @click.argument("file", type=click.File("r"))
-@directory_option("devnet")
+@directory_option(None)
 @json_option
-def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
+def import_command(*, file: Any, data_dir: Path | None, as_json: bool) -> None:
     """Execute the blocks of FILE behind a stopped node's head; every rule, root and seal is checked.
 
     Blocks that the chain has already are skipped. A data directory that does not exist is made from the file's genesis.
     """
     with problems():
         genesis = read_genesis(file)
+        data_dir = data_dir or home() / (DEVNET_DIRECTORY if _is_devnets(genesis) else NODE_DIRECTORY)
         if not DataDirectory(data_dir).exists():
             create(data_dir, genesis)
         with _open(data_dir) as opened:
@@ -92,11 +95,11 @@ def import_command(*, file: Any, data_dir: Path, as_json: bool) -> None:
 
 
 @click.command("verify", epilog=examples("poolchain verify --data-dir ~/.poolchain/devnet"))
-@directory_option("devnet")
+@directory_option(None)
 @json_option
-def verify_command(*, data_dir: Path, as_json: bool) -> None:
+def verify_command(*, data_dir: Path | None, as_json: bool) -> None:
     """Execute a stopped node's chain again from genesis and compare everything that is stored."""
-    with problems(), _open(data_dir) as opened:
+    with problems(), _open(data_dir := data_dir or only_chain()) as opened:
         view = opened.store.view()
         with click.progressbar(length=view.height, label="Verifying", hidden=as_json) as bar:
             try:
@@ -114,9 +117,13 @@ def verify_command(*, data_dir: Path, as_json: bool) -> None:
 
 def _open(data_dir: Path) -> AbstractContextManager[OpenChain]:
     """Open a chain, a devnet's with its public key: a block that a crash left signed can be finished then."""
-    directory, keys = DataDirectory(data_dir), devnet_keys()
-    is_devnet = stated_genesis(directory).authority == keys.authority.address
-    return open_chain(directory, keys.authority if is_devnet else None)
+    directory = DataDirectory(data_dir)
+    return open_chain(directory, devnet_keys().authority if _is_devnets(stated_genesis(directory)) else None)
+
+
+def _is_devnets(genesis: Genesis) -> bool:
+    """Tell whether everybody has the authority's key."""
+    return genesis.authority == devnet_keys().authority.address
 
 
 async def _import_blocks(opened: OpenChain, file: Any) -> int:

@@ -20,7 +20,16 @@ from poolchain.opening import OpenChain, open_chain, stated_genesis
 from poolchain.running import NodeSettings
 from rpc.ports import Sealing
 
-from .options import Listen, SealMode, directory_option, json_option, listen_options, memory_option, problems
+from .options import (
+    DEVNET_DIRECTORY,
+    Listen,
+    SealMode,
+    directory_option,
+    json_option,
+    listen_options,
+    memory_option,
+    problems,
+)
 from .serving import describe, run_in_foreground
 
 KEY_WARNING: Final = "These keys are public: everybody has them. Never send anything of value to these addresses."
@@ -31,7 +40,7 @@ KEY_WARNING: Final = "These keys are public: everybody has them. Never send anyt
     epilog=examples("poolchain devnet", "poolchain devnet --port 0 --json", "poolchain devnet --reset --seal 2"),
 )
 @listen_options
-@directory_option("devnet")
+@directory_option(DEVNET_DIRECTORY)
 @click.option("--chain-id", type=click.IntRange(1), help=f"Chain id of a new devnet.  [default: {CHAIN_ID}]")
 @click.option("--reset", is_flag=True, help="Begin another chain; payments of the former one are worth nothing on it.")
 @click.option("--seal", "sealing", type=SealMode(), default=ON_TRANSACTION, show_default=True, help="When blocks come.")
@@ -67,10 +76,14 @@ def devnet_command(
 
 
 def _reset_devnet(directory: DataDirectory, keys: DevnetKeys, chain_id: int | None) -> None:
-    with open_chain(directory, keys.authority) as opened:
-        former = opened.domain.genesis_hash
-        kept_id = opened.genesis.chain_id
+    former, kept_id = _identity(directory, keys)
     replace(directory, devnet_genesis(keys, chain_id or kept_id, extra=former))
+
+
+def _identity(directory: DataDirectory, keys: DevnetKeys) -> tuple[bytes, int]:
+    """Return genesis hash and chain id of a whole chain that nothing else runs on."""
+    with open_chain(directory, keys.authority) as opened:
+        return opened.domain.genesis_hash, opened.genesis.chain_id
 
 
 def _expect_devnet(genesis: Genesis, keys: DevnetKeys, chain_id: int | None) -> None:

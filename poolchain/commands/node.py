@@ -7,15 +7,25 @@ from pathlib import Path
 
 import click
 
-from ledger.genesis import parse_genesis
+from ledger.errors import InvalidGenesis
+from ledger.genesis import Genesis, parse_genesis
 from poolchain.authority_key import load_authority, read_authority_file
 from poolchain.console import examples
 from poolchain.data_directory import DataDirectory, create
+from poolchain.failure import Failure
 from poolchain.memory import memory_of
 from poolchain.opening import open_chain, stated_genesis
 from poolchain.running import NodeSettings
 
-from .options import Listen, directory_option, json_option, listen_options, memory_option, problems
+from .options import (
+    NODE_DIRECTORY,
+    Listen,
+    directory_option,
+    json_option,
+    listen_options,
+    memory_option,
+    problems,
+)
 from .password import password_option, read_password
 from .serving import describe, run_in_foreground
 
@@ -26,7 +36,7 @@ from .serving import describe, run_in_foreground
         "poolchain account new", "poolchain init --genesis genesis.json --key ~/.poolchain/keystore/0x….json"
     ),
 )
-@directory_option("node")
+@directory_option(NODE_DIRECTORY)
 @click.option(
     "--genesis",
     "genesis_file",
@@ -44,7 +54,7 @@ from .serving import describe, run_in_foreground
 def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, as_json: bool) -> None:
     """Make the data directory of a chain from its genesis file."""
     with problems():
-        genesis = parse_genesis(genesis_file.read_bytes())
+        genesis = _genesis_in(genesis_file)
         create(data_dir, genesis, read_authority_file(key_file, genesis.authority) if key_file else None)
         with open_chain(DataDirectory(data_dir), None) as opened:
             genesis_hash = "0x" + opened.domain.genesis_hash.hex()
@@ -52,9 +62,16 @@ def init_command(*, data_dir: Path, genesis_file: Path, key_file: Path | None, a
     click.echo(json.dumps(answer) if as_json else f"Chain {genesis.chain_id} begins with {genesis_hash} in {data_dir}.")
 
 
+def _genesis_in(path: Path) -> Genesis:
+    try:
+        return parse_genesis(path.read_bytes())
+    except InvalidGenesis as error:
+        raise Failure(f"{path}: {error}", reason="BAD_FILE") from error
+
+
 @click.command("start", epilog=examples("poolchain start --password-file secret.txt"))
 @listen_options
-@directory_option("node")
+@directory_option(NODE_DIRECTORY)
 @password_option
 @memory_option
 @json_option

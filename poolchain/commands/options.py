@@ -11,18 +11,18 @@ from typing import Any, Final, NamedTuple
 import click
 
 from consensus.recovery import RecordConflict
-from ledger.errors import InvalidGenesis
 from poolchain.authority_key import BadKeyFile
 from poolchain.block_maker import MANUAL, ON_TRANSACTION
 from poolchain.chain_file import BadChainFile
-from poolchain.failure import BadArgument, Unavailable
+from poolchain.data_directory import DataDirectory
+from poolchain.failure import BadArgument, Failure, Unavailable
 from poolchain.home import home
 from poolchain.http_server import CannotListen
 from poolchain.integrity import NotOneChain
 from poolchain.memory import MEMORY_MIB, MEMORY_MIB_MIN
 from poolchain.running import NodeFailed
 from rpc.ports import Sealing
-from storage.kv import StorageError
+from storage.kv import StorageError, StorageRefused
 
 from .page_origin import PageOrigin
 
@@ -43,8 +43,8 @@ def problems() -> Iterator[None]:
         raise Unavailable(str(error), reason="CANNOT_LISTEN") from error
     except (StorageError, NodeFailed, OSError) as error:
         raise Unavailable(str(error), reason="STORAGE") from error
-    except (BadKeyFile, BadChainFile, InvalidGenesis) as error:
-        raise BadArgument(str(error), reason="BAD_FILE") from error
+    except (BadKeyFile, BadChainFile) as error:
+        raise Failure(str(error), reason="BAD_FILE") from error
 
 
 class SealMode(click.ParamType[Sealing]):
@@ -61,15 +61,31 @@ class SealMode(click.ParamType[Sealing]):
         return self.fail("expected on-transaction, manual, or a whole number of seconds above 0", param, ctx)
 
 
-def directory_option(name: str) -> Callable[[Any], Any]:
-    """Add --data-dir with a default below `home`."""
+DEVNET_DIRECTORY: Final = "devnet"
+NODE_DIRECTORY: Final = "node"
+"""Below `home`: where `devnet`, and where `init` and `start` keep their chains."""
+
+
+def directory_option(name: str | None) -> Callable[[Any], Any]:
+    """Add --data-dir with a default below `home`; for None the command finds out by itself."""
     return click.option(
         "--data-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        default=lambda: home() / name,
-        show_default=f"~/.poolchain/{name}",
+        default=None if name is None else lambda: home() / name,
+        show_default=f"~/.poolchain/{name or 'devnet or node, whichever it is'}",
         help="Where the chain is kept.",
     )
+
+
+def only_chain() -> Path:
+    """Return the data directory that is meant where none was named; raises StorageRefused, and BadArgument for two."""
+    places = [home() / DEVNET_DIRECTORY, home() / NODE_DIRECTORY]
+    found = [place for place in places if DataDirectory(place).exists()]
+    if len(found) > 1:
+        raise BadArgument(f"there are chains in {found[0]} and {found[1]}: say which with --data-dir.", reason="USAGE")
+    if not found:
+        raise StorageRefused(f"there is no chain in {places[0]} or {places[1]}: say where it is with --data-dir")
+    return found[0]
 
 
 def json_option(function: Any) -> Any:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from poolchain.devnet import devnet_keys
+from crypto.address import checksum_address
+from poolchain.data_directory import create
+from poolchain.devnet import devnet_genesis, devnet_keys
 from tests.functional.command_line import CommandLine
 from tests.functional.node_process import NodeProcess
 from tests.model import signing
@@ -105,7 +107,7 @@ def test_a_reset_begins_another_chain_on_which_old_signatures_are_worth_nothing(
         assert node.ask("tx_submit", old)["error"]["data"]["reason"] in {"INSUFFICIENT_BALANCE", "NONCE_GAP"}
         assert int(node.call("chain_status")["head"]["height"], 16) == 0
         assert node.restart("--reset")["genesisHash"] not in {FIRST_GENESIS, second}
-        assert not (tmp_path / "devnet.former").exists()
+        assert {path.name for path in node.data_dir.iterdir()} == {"genesis.json", "signing.record", "chain"}
 
 
 def test_another_chain_id_is_another_chain_and_needs_a_reset(tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def _expect_other_keys_are_refused(user: CommandLine, folder: Path, genesis: Pat
     (folder / "other.json").write_text("[]")
     for key in (other, str(folder / "secret.txt"), str(folder / "other.json"), str(genesis)):
         refused = user.run("init", "--genesis", str(genesis), "--key", key, "--data-dir", str(own))
-        assert (refused.status, own.exists()) == (2, False)
+        assert (refused.status, own.exists()) == (1, False)
         assert key in refused.err
 
 
@@ -239,7 +241,7 @@ def _expect_a_start_needs_the_authority(user: CommandLine, own: Path) -> None:
     shutil.copyfile(other, key)
     for expected in ("expected the key of", "is missing: this node cannot seal"):
         refused = user.run("start", "--data-dir", str(own), POOLCHAIN_PASSWORD="secret")
-        assert (refused.status, refused.err.count("\n")) == (2, 1)
+        assert (refused.status, refused.err.count("\n")) == (1, 1)
         assert expected in refused.err
         key.unlink(missing_ok=True)
     key.write_bytes(keystore)
@@ -263,3 +265,33 @@ def test_a_chain_that_is_not_there_is_never_made_by_start(tmp_path: Path) -> Non
     with pytest.raises(RuntimeError):
         node.start()
     assert not node.data_dir.exists()
+
+
+def test_the_only_chain_is_meant_where_none_is_named(tmp_path: Path) -> None:
+    user = CommandLine(tmp_path, "http://127.0.0.1:1")
+    chain = devnet_genesis(KEYS, 7)
+    for command in (("verify",), ("export", str(tmp_path / "chain.jsonl"))):
+        refused = user.run(*command)
+        assert (refused.status, "say where it is" in refused.err) == (3, True)
+    create(tmp_path / "node", chain)
+    assert user.json("verify")["height"] == "0x0"
+    assert user.json("export", str(tmp_path / "chain.jsonl"))["blocks"] == 0
+    assert user.json("import", str(tmp_path / "chain.jsonl"))["imported"] == 0
+    assert (tmp_path / "devnet" / "chain").is_dir(), "the file is of a devnet"
+    assert user.refuse(2, "verify") == "USAGE"
+    assert user.json("verify", "--data-dir", str(tmp_path / "node"))["valid"]
+
+
+def test_a_genesis_file_that_is_damaged_is_a_file_that_failed(tmp_path: Path) -> None:
+    user = CommandLine(tmp_path, "http://127.0.0.1:1")
+    genesis = create(tmp_path / "devnet", devnet_genesis(KEYS, 7)).genesis
+    whole = genesis.read_text()
+    for text in (whole[:-5], whole.replace("blockInterval", "other"), None):
+        genesis.unlink() if text is None else genesis.write_text(text)
+        refused = user.run("verify")
+        assert (refused.status, str(genesis) in refused.err, refused.err.count("\n")) == (3, True, 1)
+    given = tmp_path / "given.json"
+    given.write_text(whole.replace(KEYS.authority.address.hex(), checksum_address(KEYS.authority.address)[2:]))
+    refused = user.run("init", "--genesis", str(given), "--data-dir", str(tmp_path / "own"))
+    assert (refused.status, "40 hexadecimal digits, lower-case" in refused.err) == (1, True)
+    assert str(given) in refused.err
