@@ -30,6 +30,7 @@ EXIT_STATUS: Final = """
 \b
 Exit status: 0 success; 1 refused by the chain, or a check failed;
              2 wrong usage; 3 node unreachable, or a file or disk failed.
+POOLCHAIN_LOG=info says on standard error what happens: each block, each sale.
 """
 
 

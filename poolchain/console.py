@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from .failure import BadArgument
+
 F = TypeVar("F")
 _JSON = "poolchain.json"
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def json_option(command: F) -> F:
@@ -43,6 +48,14 @@ def emit(document: Mapping[str, Any], text: str) -> None:
 def note(text: str) -> None:
     """Tell people something that is not the result."""
     click.echo(text, err=True)
+
+
+def log_to_stderr(least: str) -> None:
+    """Show log lines on standard error, of the level in POOLCHAIN_LOG or else `least` and above; raises BadArgument."""
+    level = os.environ.get("POOLCHAIN_LOG") or least
+    if level.upper() not in _LEVELS:
+        raise BadArgument(f"POOLCHAIN_LOG: expected one of {', '.join(_LEVELS).lower()}, given {level}", reason="USAGE")
+    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s %(message)s")
 
 
 def aligned(rows: Iterable[tuple[str, str]]) -> str:

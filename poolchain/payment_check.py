@@ -9,7 +9,7 @@ from crypto.address import checksum_address
 
 from .chain_client import ChainClient, ChainFacts, PoolFacts, TargetFacts
 from .payment_file import Payment, SignedPayment
-from .units import format_tokens
+from .units import format_tokens, tokens_text
 
 GOOD: Final = "GOOD"
 OVERSPENT: Final = "OVERSPENT"
@@ -66,7 +66,7 @@ def _refusal(payment: Payment, signer: bytes, pool: PoolFacts, record: TargetFac
         (
             payment.amount <= record.paid,
             "AMOUNT_NOT_INCREASED",
-            f"its total of {format_tokens(payment.amount)} tokens was paid already ({format_tokens(record.paid)})",
+            f"its total of {tokens_text(payment.amount)} was paid already ({format_tokens(record.paid)})",
         ),
     )
     for broken, reason, explanation in checks:
@@ -83,7 +83,7 @@ def _value(payment: Payment, pool: PoolFacts, record: TargetFacts, facts: ChainF
         gain = pool.remaining + reward
         explanation = (
             f"the creator has promised more than the deposit: settling it slashes the pool, pays the remaining "
-            f"{format_tokens(pool.remaining)} and a reward of {format_tokens(reward)} tokens, and burns "
+            f"{format_tokens(pool.remaining)} and a reward of {tokens_text(reward)}, and burns "
             f"{format_tokens(pool.collateral - reward)}"
         )
         return Worth(OVERSPENT, explanation, due, pool.remaining, gain, blocks_left)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from peers.progress import Progress
 
 from .console import is_json, note
-from .units import format_tokens
+from .units import format_tokens, tokens_text
 
 LINE_SECONDS: Final = 1.0
 _MEGABYTE: Final = 1_000_000
@@ -83,7 +83,7 @@ def rows(progress: Progress) -> list[tuple[str, ...]]:
 def _summary(progress: Progress) -> str:
     return (
         f"{progress.chunks_here}/{progress.chunk_count} chunks, {progress.bytes_per_second / _MEGABYTE:.1f} MB/s, "
-        f"{format_tokens(progress.spent)} tokens"
+        f"{tokens_text(progress.spent)}"
     )
 
 

@@ -23,7 +23,7 @@ from txtypes.service_payment import SERVICE_PAYMENT, ServicePaymentFields
 from txtypes.table import decode
 from txtypes.transfer import TransferFields
 
-from .units import format_tokens
+from .units import tokens_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _block(sealed: SealedHeader) -> str:
 
 
 def _tokens(amount: int) -> str:
-    return f"{format_tokens(amount)} tokens"
+    return f"{tokens_text(amount)}"
 
 
 def _hex(data: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from .failure import EXIT_REFUSED, EXIT_UNAVAILABLE, BadArgument, Failure, Unavailable
+from .units import amounts_as_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,10 @@ class RpcFailure(Failure):
         self.code = int(error["code"])
         reason = str(self.data.get("reason") or "UNKNOWN")
         super().__init__(
-            str(error["message"]), reason=reason, expected=self.data.get("expected"), given=self.data.get("given")
+            amounts_as_tokens(str(error["message"])),
+            reason=reason,
+            expected=self.data.get("expected"),
+            given=self.data.get("given"),
         )
         self.exit_status = EXIT_UNAVAILABLE if reason in _UNAVAILABLE else EXIT_REFUSED
 

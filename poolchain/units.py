@@ -19,6 +19,7 @@ TOKEN: Final = 10**DECIMALS
 """Base units of one token."""
 TEXT_CHARACTERS_MAX: Final = 80
 _TOKENS = re.compile(r"([0-9]+)(?:\.([0-9]+))?", re.ASCII)
+_BASE_UNITS = re.compile(r"(?<![0-9A-Za-z.])[0-9]{12,39}(?![0-9A-Za-z])", re.ASCII)
 _BLOCKS = re.compile(r"([0-9]+)(?: ?blocks?)?", re.ASCII)
 _TIME = re.compile(r"(?:[0-9]+[smhd])+", re.ASCII)
 _TIME_PART = re.compile(r"([0-9]+)([smhd])", re.ASCII)
@@ -49,6 +50,19 @@ def format_tokens(amount: int) -> str:
     decimals = f"{fraction:0{DECIMALS}}".rstrip("0")
     sign = "-" if amount < 0 else ""
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
+
+
+def tokens_text(amount: int) -> str:
+    """Return an amount of base units with its unit: `2.5 tokens`, `1 token`."""
+    return f"{format_tokens(amount)} {'token' if amount == TOKEN else 'tokens'}"
+
+
+def amounts_as_tokens(sentence: str) -> str:
+    """Return a node's sentence with its amounts of base units as tokens.
+
+    Told by their size: from 10^11 on, which no nonce, height or time here reaches and every amount of use does.
+    """
+    return _BASE_UNITS.sub(lambda found: tokens_text(int(found[0])), sentence)
 
 
 def parse_duration(text: str, block_interval: int) -> int:

@@ -63,11 +63,14 @@ class Dispatcher(Generic[C]):
         self.limits = limits
         self._context = context
 
-    async def answer(self, message: bytes, session: Session | None = None) -> bytes | None:
+    async def answer(self, message: bytes | None, session: Session | None = None) -> bytes | None:
         """Return the answer to one request or batch, or None where silence is right.
 
-        Never raises for anything a caller can send. `session` is the WebSocket it came on.
+        Never raises for anything a caller can send. `session` is the WebSocket it came on, None for `message` a binary
+        one.
         """
+        if message is None:
+            return _failure(None, RpcError("PARSE_ERROR", "strict JSON in a text message", "a binary message"))
         try:
             value = decode(message, values_max=self.limits.values_max)
         except NotJson as error:

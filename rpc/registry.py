@@ -15,6 +15,7 @@ import msgspec
 
 from .errors import RpcError, invalid_params, shorten
 from .openrpc import document
+from .other_names import OTHER_NAMES
 from .values import Kind, read
 
 if TYPE_CHECKING:
@@ -163,6 +164,9 @@ class Registry(Generic[C]):
         elif (near := self._by_simple_name.get(_simple(name))) is not None:
             text += f": did you mean {near}?"
             expected = near
+        elif (here := OTHER_NAMES.get(name)) in self.methods:
+            text += f": here it is {here}, see {DISCOVER}"
+            expected = str(here)
         else:
             expected = f"a method listed by {DISCOVER}"
         raise RpcError("METHOD_NOT_FOUND", expected, shorten(name), text=text)

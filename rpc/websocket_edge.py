@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .doors import Problem
 from .http_edge import respond
@@ -17,8 +17,6 @@ from .session import Session
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
     from .http_edge import Receive, Scope, Send
-
-_BINARY: Final = b"\xff"  # is no JSON, so a binary frame is answered as every other bad text is
 
 
 class WebSocketEdge:
@@ -73,11 +71,11 @@ class WebSocketEdge:
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
-            call = asyncio.create_task(self._answer(session, _BINARY if text is None else text.encode()))
+            call = asyncio.create_task(self._answer(session, None if text is None else text.encode()))
             calls.add(call)
             call.add_done_callback(finish)
 
-    async def _answer(self, session: Session, message: bytes) -> None:
+    async def _answer(self, session: Session, message: bytes | None) -> None:
         answer = await self._dispatcher.answer(message, session)
         if answer is not None:
             session.send(answer)

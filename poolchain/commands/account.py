@@ -11,7 +11,7 @@ from crypto.signature import SECRET_BYTES, SigningKey
 from poolchain.chain_client import ChainClient
 from poolchain.console import aligned, emit, examples, json_option
 from poolchain.keystore import Keystore, open_keystore_file, parse_raw_key, read_key_file
-from poolchain.units import format_tokens
+from poolchain.units import tokens_text
 
 from .arguments import address_value, rpc_option
 from .password import password_option, read_password
@@ -80,9 +80,7 @@ def show_command(*, address: bytes, client: ChainClient) -> None:
     text = checksum_address(address)
     emit(
         {"address": text, "balance": hex(account.balance), "nonce": hex(account.nonce)},
-        aligned(
-            [("Address", text), ("Balance", f"{format_tokens(account.balance)} tokens"), ("Nonce", str(account.nonce))]
-        ),
+        aligned([("Address", text), ("Balance", f"{tokens_text(account.balance)}"), ("Nonce", str(account.nonce))]),
     )
 
 

@@ -12,7 +12,7 @@ from peers.viewer import Purchase
 from poolchain.console import aligned, emit, examples, json_option
 from poolchain.failure import BadArgument
 from poolchain.progress_view import shown
-from poolchain.units import format_tokens
+from poolchain.units import tokens_text
 
 from .viewing import Wish, run_purchase, viewing_options
 
@@ -87,11 +87,8 @@ def _text(report: Progress, out: Path) -> str:
     rows = [
         ("Saved", str(out)),
         ("Fetched", f"{report.bytes_fetched} bytes in {report.seconds:.1f} s"),
-        ("Spent", f"{format_tokens(report.spent)} tokens"),
-        *(
-            (f"  {peer.url}", f"{peer.chunks} chunks, {format_tokens(peer.spent)} tokens, {peer.state}")
-            for peer in report.peers
-        ),
+        ("Spent", f"{tokens_text(report.spent)}"),
+        *((f"  {peer.url}", f"{peer.chunks} chunks, {tokens_text(peer.spent)}, {peer.state}") for peer in report.peers),
         ("From the origin", f"{report.from_origin} chunks"),
     ]
     return aligned(rows)

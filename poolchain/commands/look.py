@@ -9,7 +9,7 @@ import click
 
 from poolchain.chain_client import ChainClient, hex_text, number
 from poolchain.console import aligned, emit, examples, json_option
-from poolchain.units import format_tokens
+from poolchain.units import tokens_text
 
 from .arguments import block_value, hash_value, rpc_option
 from .sending import describe_receipt
@@ -65,6 +65,6 @@ def _describe(transaction: dict[str, Any]) -> str:
 
 def _field(name: str, value: str) -> str:
     if name in _AMOUNTS:
-        return f"{format_tokens(number(value))} tokens"
+        return f"{tokens_text(number(value))}"
     is_number = value.startswith("0x") and len(value) <= 18
     return str(number(value)) if is_number else value

@@ -16,7 +16,7 @@ from poolchain.payment_check import GOOD, Worth, weigh
 from poolchain.payment_file import BYTES_MAX, Payment, SignedPayment, encode_payment, make_payment, parse_payment
 from poolchain.private_files import write_over
 from poolchain.promises import Promises, open_promises
-from poolchain.units import format_duration, format_tokens
+from poolchain.units import format_duration, format_tokens, tokens_text
 
 from .arguments import address_value, file_argument, hash_value, out_option, rpc_option, tokens_value
 from .signer import Signer, signer_options
@@ -80,7 +80,7 @@ def sign_command(
             )
         if amount <= record.paid:
             raise Failure(
-                f"this target has had {format_tokens(record.paid)} tokens: the total has to be above that.",
+                f"this target has had {tokens_text(record.paid)}: the total has to be above that.",
                 reason="AMOUNT_NOT_INCREASED",
             )
         outstanding = max(amount, promises.amount(target)) - record.paid
@@ -116,7 +116,7 @@ def _expect_covered(pool: PoolFacts, outstanding: int, *, allowed: bool) -> None
     text = (
         f"with this payment {format_tokens(outstanding)} tokens are promised and not settled, "
         f"but only {format_tokens(pool.remaining)} remain: the pool would be slashed "
-        f"and its collateral of {format_tokens(pool.collateral)} tokens lost"
+        f"and its collateral of {tokens_text(pool.collateral)} lost"
     )
     if not allowed:
         raise Failure(f"{text} (--allow-overspend signs it all the same).", reason="OVERSPENT")
@@ -131,7 +131,7 @@ def _deliver(signed: SignedPayment, out: Path | None) -> None:
         click.echo(encode_payment(signed).decode(), nl=False)
         return
     rows = [
-        ("Payment", f"number {payment.tgt_seq}, {format_tokens(payment.amount)} tokens in total"),
+        ("Payment", f"number {payment.tgt_seq}, {tokens_text(payment.amount)} in total"),
         ("To", checksum_address(payment.target)),
         ("File", str(out)),
     ]
@@ -168,7 +168,7 @@ def check_command(context: click.Context, *, file: BinaryIO, offline: bool, clie
 def _payment_rows(signed: SignedPayment) -> list[tuple[str, str]]:
     payment = signed.payment
     return [
-        ("Payment", f"number {payment.tgt_seq}, {format_tokens(payment.amount)} tokens in total"),
+        ("Payment", f"number {payment.tgt_seq}, {tokens_text(payment.amount)} in total"),
         ("To", checksum_address(payment.target)),
         ("Signed by", checksum_address(signed.signer())),
         ("Pool", "0x" + payment.cptx_hash.hex()),
@@ -179,9 +179,9 @@ def _worth_rows(worth: Worth, facts: ChainFacts) -> list[tuple[str, str]]:
     rows = [("Verdict", f"{worth.verdict}: {worth.explanation}")]
     if worth.gain:
         rows += [
-            ("Worth now", f"{format_tokens(worth.gain)} tokens, less the fee"),
-            ("  due", f"{format_tokens(worth.due)} tokens"),
-            ("  remaining", f"{format_tokens(worth.remaining)} tokens in the pool"),
+            ("Worth now", f"{tokens_text(worth.gain)}, less the fee"),
+            ("  due", f"{tokens_text(worth.due)}"),
+            ("  remaining", f"{tokens_text(worth.remaining)} in the pool"),
             ("Settle within", format_duration(worth.blocks_left, facts.block_interval)),
         ]
     return rows

@@ -13,7 +13,7 @@ from crypto.address import checksum_address
 from crypto.hashing import keccak256
 from poolchain.chain_client import ChainClient, ChainFacts, hex_text, number, read_pool
 from poolchain.console import aligned, emit, examples, json_option, table
-from poolchain.units import BadUnits, format_duration, format_tokens, parse_duration
+from poolchain.units import BadUnits, format_duration, format_tokens, parse_duration, tokens_text
 
 from .arguments import address_value, fee_option, hash_value, nonce_option, out_option, rpc_option, tokens_value
 from .sending import Delivery, deliver, delivery_options, report, sign_with_nonce
@@ -72,6 +72,8 @@ def create_command(
     """
     if (resource is None) == (resource_name is None):
         raise click.UsageError("Say what is paid for: --resource HASH or --resource-name NAME.")
+    if resource_name == "":
+        raise click.UsageError("--resource-name must not be empty.")
     facts = client.facts()
     resource_id = keccak256((resource_name or "").encode()) if resource is None else resource
     fields = {"resourceId": resource_id, **_terms(facts, **terms)}
@@ -102,8 +104,8 @@ def _terms(
 
 def _terms_rows(fields: dict[str, Any], facts: ChainFacts) -> list[tuple[str, str]]:
     return [
-        ("Deposit", f"{format_tokens(fields['deposit'])} tokens"),
-        ("Collateral", f"{format_tokens(fields['collateral'])} tokens"),
+        ("Deposit", f"{tokens_text(fields['deposit'])}"),
+        ("Collateral", f"{tokens_text(fields['collateral'])}"),
         ("Duration", format_duration(fields["duration"], facts.block_interval)),
     ]
 
@@ -121,25 +123,34 @@ def show_command(*, cptx_hash: bytes, target: bytes | None, client: ChainClient)
     if target is not None:
         record = client.target(cptx_hash, target)
         found["target"] = {"target": checksum_address(target), "seq": hex(record.seq), "paid": hex(record.paid)}
-        rows += [("Payee", checksum_address(target)), ("  had", f"{format_tokens(record.paid)} tokens")]
+        rows += [("Payee", checksum_address(target)), ("  had", f"{tokens_text(record.paid)}")]
         rows += [("  next number", str(record.seq + 1))]
     emit(found, aligned(rows))
 
 
 def _rows(found: dict[str, Any], facts: ChainFacts) -> list[tuple[str, str]]:
     pool = read_pool(found)
-    left = max(0, pool.expires_at - 1 - facts.height) if pool.status == "open" else 0
+    left = format_duration(max(0, pool.expires_at - 1 - facts.height), facts.block_interval)
+    rest, collateral, end = {
+        "open": ("remaining", "", ("Expires at", f"block {pool.expires_at}; it can be settled for {left}")),
+        "expired": ("returned", ", returned", ("Expired at", f"block {pool.expires_at}")),
+        "slashed": (
+            "remaining",
+            ", lost: more than the deposit was promised",
+            ("Would expire", f"block {pool.expires_at}"),
+        ),
+    }[pool.status]
     return [
         ("Pool", found["cptxHash"]),
         ("Creator", found["creator"]),
         ("Resource", found["resourceId"]),
         ("Status", pool.status),
-        ("Deposit", f"{format_tokens(pool.deposit)} tokens"),
-        ("  spent", f"{format_tokens(pool.spent)} tokens"),
-        ("  remaining", f"{format_tokens(pool.remaining)} tokens"),
-        ("Collateral", f"{format_tokens(pool.collateral)} tokens"),
+        ("Deposit", tokens_text(pool.deposit)),
+        ("  spent", tokens_text(pool.spent)),
+        (f"  {rest}", tokens_text(pool.remaining)),
+        ("Collateral", f"{tokens_text(pool.collateral)}{collateral}"),
         ("Created at", f"block {pool.created_at}"),
-        ("Expires at", f"block {pool.expires_at}; it can be settled for {format_duration(left, facts.block_interval)}"),
+        end,
     ]
 
 

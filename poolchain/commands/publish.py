@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +18,7 @@ from peers.manifest import CHUNK_BYTES_DEFAULT, CHUNK_BYTES_MAX, BadManifest, Ma
 from peers.origin_app import OriginApp
 from poolchain import event_loop
 from poolchain.chain_client import ChainClient
-from poolchain.console import examples, is_json, json_option, note
+from poolchain.console import examples, is_json, json_option, log_to_stderr, note
 from poolchain.failure import BadArgument, Unavailable
 from poolchain.http_server import CannotListen, HttpLimits, serve
 from poolchain.units import format_tokens
@@ -75,7 +73,7 @@ def publish_command(
     Cachers fetch it from here, viewers fall back on it. Its id is the root over its chunks: whoever knows the id needs
     to trust nobody. With --live the folder may grow, as an encoder of HLS makes it; that needs a name and a key.
     """
-    logging.basicConfig(level=os.environ.get("POOLCHAIN_LOG", "WARNING").upper())
+    log_to_stderr("WARNING")
     if live:
         folder = _live_folder(path, chunk_bytes, price, client, signing)
         app = OriginApp([folder])
@@ -85,6 +83,8 @@ def publish_command(
         manifest = cut_path(path, chunk_bytes=chunk_bytes, price_per_chunk=price)
     except BadManifest as error:
         raise BadArgument(f"{path}: {error}.", reason="BAD_FILE", given=str(path)) from error
+    if not manifest.files:
+        raise BadArgument(f"{path}: there is no file to publish in this folder.", reason="BAD_FILE", given=str(path))
     serve_origin(OriginApp([OriginFiles(path, manifest)]), manifest, host, port)
 
 

@@ -14,7 +14,7 @@ from crypto.signature import SigningKey
 from poolchain.chain_client import MANUAL, ChainClient, ChainFacts, number
 from poolchain.console import aligned, emit
 from poolchain.signing import sign_transaction
-from poolchain.units import format_tokens
+from poolchain.units import tokens_text
 
 TIMEOUT_SECONDS: Final = 120
 """How long --wait waits at least: four answers of a node."""
@@ -72,7 +72,8 @@ def report(answer: Mapping[str, Any], facts: ChainFacts, rows: Iterable[tuple[st
     """Print what became of a transaction; `rows` are what else people want to see of it."""
     receipt = answer["receipt"]
     if receipt is not None:
-        text = describe_receipt(receipt, rows, simulated=bool(answer["simulated"]))
+        again = number(receipt["blockHeight"]) <= facts.height
+        text = describe_receipt(receipt, rows, simulated=bool(answer["simulated"]), again=again)
     else:
         by_hand = " The devnet seals by hand: call dev_mine." if facts.sealing == MANUAL else ""
         text = f"Pooled, in no block yet.{by_hand}\n{aligned([('Transaction', answer['hash']), *rows])}"
@@ -80,22 +81,18 @@ def report(answer: Mapping[str, Any], facts: ChainFacts, rows: Iterable[tuple[st
 
 
 def describe_receipt(
-    receipt: Mapping[str, Any], rows: Iterable[tuple[str, str]] = (), *, simulated: bool = False
+    receipt: Mapping[str, Any], rows: Iterable[tuple[str, str]] = (), *, simulated: bool = False, again: bool = False
 ) -> str:
-    """Return a receipt in words, followed by further rows."""
+    """Return a receipt in words, followed by further rows; `again` where it was there before anybody asked for it."""
     height = number(receipt["blockHeight"])
     outcome = _OUTCOMES[receipt["outcome"]]
-    head = f"{outcome} in block {height}."
+    head = f"{outcome} in block {height}{' already' if again else ''}."
     if simulated:
         head = f"Dry run, nothing was sent. What would happen in block {height}: {outcome.lower()}."
     found = [("Transaction", receipt["transactionHash"])]
     if receipt["cptxHash"] is not None:
         found.append(("Pool", receipt["cptxHash"]))
-    found += [
-        (title, f"{format_tokens(number(receipt[name]))} tokens")
-        for name, title in _AMOUNTS
-        if receipt[name] is not None
-    ]
+    found += [(title, f"{tokens_text(number(receipt[name]))}") for name, title in _AMOUNTS if receipt[name] is not None]
     return f"{head}\n{aligned([*found, *rows])}"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -26,7 +24,7 @@ from peers.price_list import CacherSettings
 from peers.transfer import NoAnswer
 from poolchain import event_loop
 from poolchain.chain_client import ChainClient, ChainFacts
-from poolchain.console import examples, is_json, json_option, note
+from poolchain.console import examples, is_json, json_option, log_to_stderr, note
 from poolchain.failure import Failure, Unavailable
 from poolchain.home import home
 from poolchain.http_server import CannotListen, HttpLimits, serve
@@ -78,9 +76,7 @@ def serve_command(*, signer: Signer, client: ChainClient, data_dir: Path | None,
 
     Prints what is at risk in every pool whenever that changes.
     """
-    logging.basicConfig(
-        level=os.environ.get("POOLCHAIN_LOG", "WARNING").upper(), format="%(levelname)s %(name)s %(message)s"
-    )
+    log_to_stderr("WARNING")
     facts = _patient_facts(client)
     key = signer.key(facts)
     trust = Trust(options["authority"] or facts.authority, options["genesis"] or facts.domain.genesis_hash)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
 from crypto.address import checksum_address
 from crypto.signature import SigningKey
 from poolchain import event_loop
+from poolchain.console import log_to_stderr
 from poolchain.opening import OpenChain
 from poolchain.running import NodeSettings, run_node
 
@@ -18,9 +17,7 @@ def run_in_foreground(
     opened: OpenChain, key: SigningKey, settings: NodeSettings, announce: Callable[[str], None]
 ) -> None:
     """Serve until a signal; `announce` gets the URL once the node answers. POOLCHAIN_LOG sets the log level."""
-    logging.basicConfig(
-        level=os.environ.get("POOLCHAIN_LOG", "WARNING").upper(), format="%(levelname)s %(name)s %(message)s"
-    )
+    log_to_stderr("WARNING")
 
     def started(host: str, port: int) -> None:
         announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")

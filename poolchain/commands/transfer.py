@@ -7,7 +7,7 @@ import click
 from crypto.address import checksum_address
 from poolchain.chain_client import ChainClient
 from poolchain.console import examples, json_option
-from poolchain.units import format_tokens
+from poolchain.units import tokens_text
 
 from .arguments import address_value, fee_option, nonce_option, rpc_option, tokens_value
 from .sending import Delivery, deliver, delivery_options, report, sign_with_nonce
@@ -43,5 +43,5 @@ def transfer_command(
     facts = client.facts()
     fields = {"to": to, "amount": amount, "fee": fee, "nonce": nonce}
     raw = sign_with_nonce(client, facts, "Transfer", fields, signer.key(facts))
-    rows = [("Amount", f"{format_tokens(amount)} tokens"), ("To", checksum_address(to))]
+    rows = [("Amount", f"{tokens_text(amount)}"), ("To", checksum_address(to))]
     report(deliver(client, facts, raw, delivery), facts, rows)

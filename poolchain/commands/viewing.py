@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -24,11 +22,11 @@ from peers.transfer import NoAnswer
 from peers.viewer import FetchFailed, Purchase, Viewer
 from poolchain import event_loop
 from poolchain.chain_client import ChainClient, ChainFacts
-from poolchain.console import note
+from poolchain.console import log_to_stderr, note
 from poolchain.failure import Failure, Unavailable
 from poolchain.home import home
 from poolchain.http_server import CannotListen
-from poolchain.units import BadUnits, format_tokens, parse_duration
+from poolchain.units import BadUnits, amounts_as_tokens, parse_duration, tokens_text
 
 from .arguments import address_value, hash_value, rpc_option, tokens_value
 from .signer import Signer, signer_options
@@ -100,9 +98,7 @@ def run_purchase(
     wish: Wish, work: Callable[[Purchase], Awaitable[T]], is_here: Callable[[Purchase], bool] = lambda _: False
 ) -> T:
     """Open what is wished for, fund it unless it `is_here`, and do `work` with it; raises Failure."""
-    logging.basicConfig(
-        level=os.environ.get("POOLCHAIN_LOG", "ERROR").upper(), format="%(levelname)s %(name)s %(message)s"
-    )
+    log_to_stderr("ERROR")
     facts = wish.client.facts()
 
     async def run() -> T:
@@ -134,10 +130,7 @@ async def _open(wish: Wish, facts: ChainFacts, is_here: Callable[[Purchase], boo
             cptx_hash = await purchase.fund(deposit=wish.deposit, duration=blocks, price_max=wish.price_max)
             purse = purchase.purse
             left = 0 if purse is None else purse.ledger.left
-            note(
-                f"Paying from pool 0x{cptx_hash.hex()}, {format_tokens(left)} tokens left; "
-                f"{here} of {count} chunks are here"
-            )
+            note(f"Paying from pool 0x{cptx_hash.hex()}, {tokens_text(left)} left; {here} of {count} chunks are here")
         yield purchase
 
 
@@ -157,7 +150,7 @@ def _endings() -> Iterator[None]:
 
 def _failure(error: BaseException) -> BaseException:
     if isinstance(error, NodeRefused):
-        return Failure(f"{error}", reason=error.reason, expected=error.expected, given=error.given)
+        return Failure(amounts_as_tokens(f"{error}"), reason=error.reason, expected=error.expected, given=error.given)
     for kinds, ending, reason in _REASONS:
         if isinstance(error, kinds):
             return ending(f"{error}".rstrip(".") + ".", reason=reason)

@@ -7,7 +7,7 @@ from typing import Any
 
 from poolchain.chain_client import number
 from poolchain.failure import Failure
-from poolchain.units import format_tokens
+from poolchain.units import tokens_text
 
 from .rules import Effect
 
@@ -32,7 +32,7 @@ class Figures:
 
     def expect_tokens(self, name: str, expected: int, found: int) -> None:
         """Compare one amount of base units."""
-        self.expect(name, f"{format_tokens(expected)} tokens", f"{format_tokens(found)} tokens")
+        self.expect(name, f"{tokens_text(expected)}", f"{tokens_text(found)}")
 
     def expect_effect(self, name: str, expected: Effect, receipt: Mapping[str, Any]) -> None:
         """Compare a receipt with the rules."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from poolchain.chain_client import Json, number
 from poolchain.payment_file import SignedPayment
-from poolchain.units import TOKEN, format_tokens
+from poolchain.units import TOKEN, format_tokens, tokens_text
 
 from .actors import ALICE, Actors, OpenPool
 
@@ -56,7 +56,7 @@ class Story:
         with self._actors.step(title):
             pool = self._actors.create_pool(deposit, duration)
             self._say(
-                f"Deposit {format_tokens(deposit)}, collateral {format_tokens(pool.book.collateral)} tokens, "
+                f"Deposit {format_tokens(deposit)}, collateral {tokens_text(pool.book.collateral)}, "
                 f"from block {pool.created_at} to {pool.expires_at}."
             )
         return pool
@@ -102,8 +102,7 @@ class Story:
             lost = FUNDING - balances[ALICE] - balances["Edward"]
             self._expect_true("double spending costs more than it brings", lost > content)
             self._say(
-                f"Theorem IV.1: Alice and Edward got content for {format_tokens(content)} tokens "
-                f"and lost {format_tokens(lost)}."
+                f"Theorem IV.1: Alice and Edward got content for {tokens_text(content)} and lost {format_tokens(lost)}."
             )
 
     def _expire(self) -> None:
@@ -116,7 +115,7 @@ class Story:
             self._actors.stage.advance_to(pool.expires_at)
             refund = self._actors.books.expire(pool.book)
             self._actors.check_pool(pool)
-            self._say(f"Alice gets {format_tokens(refund)} tokens back without a transaction.")
+            self._say(f"Alice gets {tokens_text(refund)} back without a transaction.")
             self._actors.count_transactions(pool)
 
     def _balance_books(self) -> dict[str, Any]:
@@ -128,7 +127,7 @@ class Story:
         burned = supply["burned"] - self._burned_before
         self._expect_true("all that was burned here is in the supply", burned >= self._actors.books.burned)
         listed = " + ".join(f"{name} {format_tokens(amount)}" for name, amount in parts.items())
-        self._say(f"{listed} = {format_tokens(supply['genesis'])} tokens at genesis.")
+        self._say(f"{listed} = {tokens_text(supply['genesis'])} at genesis.")
         return {
             "ok": True,
             "figures": self._figures.checked,

@@ -99,6 +99,7 @@ def test_settling_again_answers_as_the_first_time(user: CommandLine, pool: str, 
     user.json(*sign(pool, paper, "--amount", "1"))
     settle = ("settle", str(paper), "--from", "devnet:1")
     assert user.json(*settle) == user.json(*settle)
+    assert user.run(*settle).out.splitlines()[0].endswith(" already.")
 
 
 def test_newer_payment_replaces_older_ones(user: CommandLine, pool: str, tmp_path: Path) -> None:
@@ -165,6 +166,9 @@ def test_overspent_payment_warns_slashes_and_closes_the_pool(user: CommandLine, 
     )
     assert amount(user.json("account", "show", "devnet:1"), "balance") == before + 11 * TOKEN
     assert user.json("pool", "show", pool)["status"] == "slashed"
+    shown = user.run("pool", "show", pool).out
+    assert "lost: more than the deposit was promised" in shown
+    assert "can be settled" not in shown
     assert user.refuse(1, *sign(pool, paper, "--amount", "1", target="devnet:2")) == "POOL_SLASHED"
     assert user.run("payment", "check", str(paper), "--json").document["verdict"] == "POOL_SLASHED"
 
@@ -228,6 +232,25 @@ def test_pool_that_the_chain_refuses(user: CommandLine, options: tuple[str, ...]
     assert user.json("status")["head"] == head
 
 
+def test_refusals_speak_of_tokens_and_programs_get_base_units(user: CommandLine) -> None:
+    refused = user.run(*CREATE, "--deposit", "10", "--collateral", "1")
+    assert "above the deposit of 10 tokens, given 1 token\n" in refused.err
+    document = user.run(*CREATE, "--deposit", "10", "--collateral", "1", "--json").document["error"]
+    assert document["given"] == str(TOKEN)
+    unnamed = ("pool", "create", "--from", "devnet:0", "--resource-name", "", "--duration", "1h", "--deposit", "1")
+    assert user.refuse(2, *unnamed) == "USAGE"
+
+
+def test_a_pool_that_ended_is_shown_as_ended(user: CommandLine, node: NodeProcess) -> None:
+    made = user.json(*CREATE, "--duration", "2 blocks", "--deposit", "1")["cptxHash"]
+    assert "it can be settled for" in user.run("pool", "show", made).out
+    node.call("dev_mine", "0x4")
+    shown = user.run("pool", "show", made).out
+    for words in ("returned  1 token", "tokens, returned", "Expired at  block"):
+        assert words in shown, shown
+    assert "can be settled" not in shown
+
+
 def test_process_has_the_exit_status_of_its_outcome(user: CommandLine, pool: str) -> None:
     shown = user.spawn("pool", "show", pool, "--json")
     assert (shown.status, shown.document, shown.err) == (0, user.json("pool", "show", pool), "")
@@ -289,6 +312,11 @@ def test_web_pages_that_were_named_may_call_the_node(tmp_path: Path) -> None:
     assert [answer.status for answer in answers.values()] == [200, 200, 403]
     allowed = [answer.headers.get("access-control-allow-origin") for answer in answers.values()]
     assert allowed == ["http://localhost:3000", "https://app.example", None]
+
+
+def test_a_level_of_logs_that_there_is_not_is_refused(user: CommandLine, tmp_path: Path) -> None:
+    refused = user.run("devnet", "--data-dir", str(tmp_path / "devnet"), POOLCHAIN_LOG="loud")
+    assert (refused.status, "expected one of debug, info" in refused.err) == (2, True)
 
 
 def test_what_is_no_page_is_refused(user: CommandLine) -> None:

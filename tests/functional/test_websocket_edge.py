@@ -75,6 +75,7 @@ def test_bad_text_and_binary_frames_are_parse_errors(edge: Edge, message: str | 
     with open_socket(edge) as client:
         answer = ask(client, message)
         assert (answer["id"], answer["error"]["code"]) == (None, -32700)
+        assert ("a binary message" in answer["error"]["message"]) is isinstance(message, bytes)
         assert ask(client, request("echo", 7))["result"] == 7
 
 

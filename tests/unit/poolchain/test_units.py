@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from poolchain.units import (
     TOKEN,
     BadUnits,
+    amounts_as_tokens,
     format_duration,
     format_seconds,
     format_tokens,
@@ -108,3 +109,13 @@ def test_duration_is_shown_with_its_time(blocks: int, interval: int, text: str) 
 def test_time_is_shown_in_its_two_largest_units() -> None:
     assert format_seconds(2 * 86_400 + 3 * 3_600 + 59) == "2d3h"
     assert format_seconds(59) == "59s"
+
+
+def test_amounts_in_a_sentence_become_tokens_and_nothing_else_does() -> None:
+    said = "expected a fee of at least 1000000000000, given 999 at block 123456789 of 1700000000"
+    assert amounts_as_tokens(said).startswith(
+        "expected a fee of at least 0.000001 tokens, given 999 at block 123456789 of"
+    )
+    assert amounts_as_tokens("given 1000000000000000000") == "given 1 token"
+    untouched = f"0x{'1' * 40} and 0x{'2' * 64}, {'3' * 40}, 1.{'0' * 18}"
+    assert amounts_as_tokens(untouched) == untouched

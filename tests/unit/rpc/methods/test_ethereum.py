@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto.address import checksum_address
+from rpc.other_names import OTHER_NAMES
 from tests.js_oracle import ask_node
 from tests.model.small_chain import ALICE, ALICE_KEY, AUTHORITY, BOB, BOB_KEY, CAROL_KEY
 from tests.node_bench import text
@@ -47,6 +48,14 @@ def test_what_would_be_pretended_is_absent(bench: NodeBench) -> None:
         error = bench.error(name, "0x")
         assert error["code"] == -32601
         assert error["message"].startswith(f"the method {name} does not exist")
+
+
+def test_names_of_other_nodes_are_answered_with_ours(bench: NodeBench) -> None:
+    methods = {method["name"] for method in bench.call("rpc.discover")["methods"]}
+    for name, here in OTHER_NAMES.items():
+        assert here in methods
+        assert name not in methods
+        assert bench.error(name)["data"]["expected"] == here
 
 
 def test_balances_and_nonces_at_the_head_and_behind_what_is_pending(bench: NodeBench, hashes: list[str]) -> None:
