@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from crypto.address import parse_address
 from crypto.signature import SigningKey
@@ -21,9 +22,15 @@ def parser(text: str | None) -> argparse.ArgumentParser:
 
 def trust_of(options: argparse.Namespace) -> Trust:
     """Return what is believed of the chain; everything else is proven."""
-    return Trust(parse_address(options.authority), bytes.fromhex(options.genesis.removeprefix("0x")))
+    try:
+        return Trust(parse_address(options.authority), bytes.fromhex(options.genesis.removeprefix("0x")))
+    except ValueError as error:
+        sys.exit(f"--authority or --genesis: {error}.")
 
 
 def key_of_environment() -> SigningKey:
     """Return the key in POOLCHAIN_KEY, in hex: an argument would be seen by everybody on the machine."""
-    return SigningKey(bytes.fromhex(os.environ["POOLCHAIN_KEY"].removeprefix("0x")))
+    try:
+        return SigningKey(bytes.fromhex(os.environ.get("POOLCHAIN_KEY", "").removeprefix("0x")))
+    except ValueError:
+        sys.exit("Set POOLCHAIN_KEY to the private key of the account that pays or is paid, in hex.")

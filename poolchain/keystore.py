@@ -66,14 +66,18 @@ class Keystore:
             raise Unavailable(f"{path} does not hold what was written: check the disk.", reason="STORAGE_FAILED")
         return path
 
-    def load(self, address: bytes, password: str) -> SigningKey:
-        """Decrypt an account; raises Failure for one that is not there, does not open, or is another's."""
-        path = self.path(address)
-        if not path.exists():
+    def expect(self, address: bytes) -> None:
+        """Raise Failure for an account that is not there, before anybody is asked for its password."""
+        if not self.path(address).exists():
             raise Failure(
                 f"{checksum_address(address)} is not in {self.directory}; 'poolchain account list' shows what is.",
                 reason="ACCOUNT_UNKNOWN",
             )
+
+    def load(self, address: bytes, password: str) -> SigningKey:
+        """Decrypt an account; raises Failure for one that is not there, does not open, or is another's."""
+        self.expect(address)
+        path = self.path(address)
         key = open_keystore_file(path, password)
         if key.address != address:
             raise Failure(f"{path} holds the key of {checksum_address(key.address)}.", reason="BAD_KEY_FILE")

@@ -9,8 +9,9 @@ import click
 from crypto.address import checksum_address
 from crypto.signature import SECRET_BYTES, SigningKey
 from poolchain.chain_client import ChainClient
-from poolchain.console import aligned, emit, examples, json_option
+from poolchain.console import aligned, emit, examples, json_option, note
 from poolchain.keystore import Keystore, open_keystore_file, parse_raw_key, read_key_file
+from poolchain.private_files import is_private
 from poolchain.units import tokens_text
 
 from .arguments import address_value, rpc_option
@@ -56,6 +57,8 @@ def new_command(*, password_file: Path | None, light: bool) -> None:
 def import_command(*, file: Path, password_file: Path | None, light: bool) -> None:
     """Take a key from FILE: 64 hex digits, or a keystore file, whose password it keeps."""
     key = parse_raw_key(read_key_file(file))
+    if key is not None and not is_private(file):
+        note(f"Warning: {file} holds the key itself and can be read by others; delete it, or 'chmod 600' it.")
     password = read_password(password_file, new=key is not None)
     _keep(key or open_keystore_file(file, password), password, light=light)
 

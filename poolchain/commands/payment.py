@@ -83,7 +83,9 @@ def sign_command(
                 f"this target has had {tokens_text(record.paid)}: the total has to be above that.",
                 reason="AMOUNT_NOT_INCREASED",
             )
-        outstanding = max(amount, promises.amount(target)) - record.paid
+        if amount < (newest := promises.amount(target)):
+            note(f"This target was promised {tokens_text(newest)} in total already, and will settle that.")
+        outstanding = max(amount, newest) - record.paid
         _expect_covered(pool, promised + outstanding, allowed=allow_overspend)
         promises.record(target, amount)
         signed = make_payment(payment, key, facts.domain)

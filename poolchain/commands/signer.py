@@ -43,7 +43,9 @@ class Signer:
             address = parse_address(text)
         except ValueError as error:
             raise BadArgument(f"--from {text}: {error}, or devnet:N.", reason="USAGE", given=text) from error
-        return Keystore().load(address, read_password(self.password_file))
+        keystore = Keystore()
+        keystore.expect(address)
+        return keystore.load(address, read_password(self.password_file))
 
 
 def signer_options(command: Any) -> Any:

@@ -251,6 +251,22 @@ def test_a_pool_that_ended_is_shown_as_ended(user: CommandLine, node: NodeProces
     assert "can be settled" not in shown
 
 
+def test_a_lower_total_is_signed_with_a_word_about_the_higher_one(user: CommandLine, pool: str, tmp_path: Path) -> None:
+    assert user.run(*sign(pool, tmp_path / "first.json", "--amount", "2")).err == ""
+    lower = user.run(*sign(pool, tmp_path / "second.json", "--amount", "1"))
+    assert (lower.status, "was promised 2 tokens in total already" in lower.err) == (0, True)
+
+
+def test_what_is_wrong_with_an_account_comes_before_its_password(user: CommandLine, tmp_path: Path) -> None:
+    stranger = "0x" + "11" * 20
+    assert user.refuse(1, "transfer", "--from", stranger, "--to", "devnet:1", "--amount", "1") == "ACCOUNT_UNKNOWN"
+    raw = tmp_path / "key.hex"
+    raw.write_text("77" * 32)
+    raw.chmod(0o644)
+    imported = user.run("account", "import", str(raw), "--light", POOLCHAIN_PASSWORD="secret")
+    assert (imported.status, "can be read by others" in imported.err) == (0, True)
+
+
 def test_process_has_the_exit_status_of_its_outcome(user: CommandLine, pool: str) -> None:
     shown = user.spawn("pool", "show", pool, "--json")
     assert (shown.status, shown.document, shown.err) == (0, user.json("pool", "show", pool), "")
