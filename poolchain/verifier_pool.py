@@ -3,7 +3,7 @@
 The two signatures of a settlement take as long as everything else about it. Threads would wait for the interpreter's
 lock after every one of them; a process is handed a group at a time. The processes are started when the first large
 group comes: who is asked little has none. Where one dies, its groups are checked here, and another takes its place when
-there is more to do, unless it had never answered.
+there is more to do, after a pause if it had never answered. One that is silent for long over its work is ended.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import marshal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -37,6 +38,10 @@ _GROUPS_UNDER_WAY: Final = 3
 _NICENESS: Final = 10
 """Whoever asks goes first where both want a core: what is verified is of no use before it is judged and executed."""
 _STOP_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 30.0
+"""Before processes are started again, where they could not be started or never answered."""
+_SILENCE_SECONDS: Final = 30.0
+"""A verifier that has work and gives no answer for so long is stopped or stuck: a group takes some milliseconds."""
 _HOME: Final = Path(__file__).resolve().parents[1]
 """Where the rooms are; a verifier finds them from there."""
 _log = logging.getLogger(__name__)
@@ -71,6 +76,7 @@ class VerifierPool(Generic[T]):
         self._waiting: deque[_Group] = deque()
         self._singles: list[tuple[bytes, asyncio.Future[T]]] = []
         self._starting: asyncio.Task[None] | None = None
+        self._watching: asyncio.TimerHandle | None = None
         self._may_start = True
         self._is_closing = False
 
@@ -102,6 +108,8 @@ class VerifierPool(Generic[T]):
         self._flush()
         if self._starting is not None:
             await asyncio.wait([self._starting])  # which goes on to its end, whatever becomes of who closes
+        if self._watching is not None:
+            self._watching.cancel()
         ending = [*self._verifiers, *self._ended]
         for verifier in ending:
             verifier.end()
@@ -152,6 +160,26 @@ class VerifierPool(Generic[T]):
             if len(verifier.under_way) >= _GROUPS_UNDER_WAY:
                 break
             verifier.take(self._waiting.popleft())
+            if self._watching is None:
+                self._watching = asyncio.get_running_loop().call_later(_SILENCE_SECONDS, self._watch)
+
+    def _watch(self) -> None:
+        """End verifiers that have been silent over their work; look again later while others have some."""
+        working = [verifier for verifier in self._verifiers if verifier.under_way]
+        for verifier in working:
+            if verifier.silence_seconds > _SILENCE_SECONDS:
+                _log.warning("a verifier is ended that does not answer: pid=%d", verifier.pid)
+                verifier.kill()
+        loop = asyncio.get_running_loop()
+        self._watching = loop.call_later(_SILENCE_SECONDS, self._watch) if working else None
+
+    def _start_again_later(self) -> None:
+        """Allow another start after a pause."""
+
+        def allow() -> None:
+            self._may_start = not self._is_closing
+
+        asyncio.get_running_loop().call_later(_PAUSE_SECONDS, allow)
 
     async def _start(self) -> None:
         """Start as many as are missing, and forget those that have ended."""
@@ -161,6 +189,7 @@ class VerifierPool(Generic[T]):
                 self._verifiers.append(await self._started())
         except (OSError, RuntimeError) as error:
             _log.warning("signatures are checked by %d processes: %s", len(self._verifiers), error)
+            self._start_again_later()
         finally:
             self._starting = None
             self._hand_out()
@@ -193,7 +222,10 @@ class VerifierPool(Generic[T]):
         """Go on without a verifier that has ended."""
         self._verifiers.remove(verifier)
         self._ended.append(verifier)
-        self._may_start |= verifier.has_answered and not self._is_closing
+        if verifier.has_answered:
+            self._may_start = not self._is_closing
+        else:
+            self._start_again_later()
         if any(not group.future.done() for group in verifier.under_way) and not self._is_closing:
             _log.warning("a verifier has ended in the middle of its work: pid=%d", verifier.pid)
         for group in verifier.under_way:
@@ -218,6 +250,7 @@ class _Verifier(asyncio.Protocol):
     ) -> None:
         self.under_way: deque[_Group] = deque()
         self.has_answered = False
+        self._heard = time.monotonic()
         self._process = process
         self._answered = answered
         self._lost = lost
@@ -228,8 +261,15 @@ class _Verifier(asyncio.Protocol):
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def silence_seconds(self) -> float:
+        """Since it last answered, or was given work when it had none."""
+        return time.monotonic() - self._heard
+
     def take(self, group: _Group) -> None:
         """Have a group checked."""
+        if not self.under_way:
+            self._heard = time.monotonic()
         self.under_way.append(group)
         self.send(list(group.items))
 
@@ -240,6 +280,10 @@ class _Verifier(asyncio.Protocol):
     def end(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def kill(self) -> None:
+        """End a process that does not listen."""
+        self._process.kill()
 
     def is_gone(self) -> bool:
         """Whether the process has ended, which takes it from the system's list as well."""
@@ -265,6 +309,7 @@ class _Verifier(asyncio.Protocol):
             found = marshal.loads(self._received[LENGTH_BYTES:end])  # noqa: S302 - from our own child
             del self._received[:end]
             self.has_answered = True
+            self._heard = time.monotonic()
             self._answered(self.under_way.popleft(), found)
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from crypto.eip712 import Domain
+from poolchain import verifier_pool
 from poolchain.transaction_check import verify
 from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool, _Verifier
 from tests.workbench import Workbench
@@ -102,6 +103,50 @@ def test_a_process_that_has_never_answered_is_not_started_again(started: list[in
         assert len(started) == 2
 
     run_closing(lambda: VerifierPool(known_only_here, BENCH.domain, stumble, processes_max=2), story)
+
+
+def test_after_a_pause_what_could_not_be_started_is_started(
+    started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier_pool, "_PAUSE_SECONDS", 0.2)
+    executable = sys.executable
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        await pool.many([b"good"] * GROUP_MAX)
+        await until(lambda: pool._starting is None)
+        assert pool.pids == []
+        monkeypatch.setattr(sys, "executable", executable)
+        await pool.many([b"good"] * GROUP_MAX)
+        assert started == [], "the pause is not over"
+        await asyncio.sleep(0.3)
+        await start(pool)
+        assert sorted(pool.pids) == sorted(started)
+
+    with_pool(story)
+
+
+def test_a_process_that_is_stopped_is_ended_and_its_work_done_by_others(
+    started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier_pool, "_SILENCE_SECONDS", 1.0)
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        await start(pool)
+        await pool.many([b"good"] * (4 * GROUP_MAX))
+        stopped = started[0]
+        os.kill(stopped, signal.SIGSTOP)
+        for _ in range(2):
+            assert len(await pool.many([b"good"] * (8 * GROUP_MAX))) == 8 * GROUP_MAX
+        await until(lambda: stopped not in pool.pids)
+        await pool.many([b"good"] * GROUP_MAX)
+        await until(lambda: len(pool.pids) == 2 and pool._starting is None)
+        assert started[1] in pool.pids, "who answers is left alone"
+        await asyncio.sleep(2.2)
+        assert len(pool.pids) == 2, "who has nothing to do may be silent"
+        assert pool._watching is None
+
+    with_pool(story)
 
 
 def test_one_group_at_a_time_goes_to_each_process_once(started: list[int]) -> None:
