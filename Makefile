@@ -74,7 +74,7 @@ $(ORACLES): %/node_modules/.installed: %/package-lock.json
 devnet: venv ## a local chain with funded accounts; ARGS="--help" for its options
 	@$(RUN)/poolchain devnet $(ARGS)
 
-demo: venv ## one pool's life against a fresh local chain
+demo: venv ## the lives of two pools on a local chain
 	@$(RUN)/poolchain demo $(ARGS)
 
 test: venv-test $(ORACLES) ## all tests; k=EXPRESSION picks some, ARGS= goes to pytest

@@ -1,4 +1,4 @@
-"""The single authority: seals blocks in an order that no crash can break (protocol section 5, docs/decisions/0004).
+"""The single authority: seals blocks in an order that no crash can break (protocol section 6, docs/decisions/0004).
 
 First the whole block goes to the signing record and is synced, then it is sealed, then it is committed. A crash after
 the first step leaves a block that may have been sealed: at the next start exactly that block is finished. Another one

@@ -1,4 +1,4 @@
-"""Transactions that wait for a block: bounded, judged on arrival and again after every block (protocol section 6).
+"""Transactions that wait for a block: bounded, judged on arrival and again after every block (protocol section 7).
 
 Pure apart from its own memory: states and heights are handed in, arrival is a running number. Another lane may make a
 transaction invalid (another target may drain the pool): it is not refused for that; the block builder finds out, and a

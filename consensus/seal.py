@@ -1,4 +1,4 @@
-"""The seal of a single authority: its EIP-712 signature of Seal(blockHash) (protocol section 5)."""
+"""The seal of a single authority: its EIP-712 signature of Seal(blockHash) (protocol section 6)."""
 
 from __future__ import annotations
 

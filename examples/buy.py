@@ -2,7 +2,8 @@
 
     POOLCHAIN_KEY=0x… python -m examples.buy 0xRESOURCE http://127.0.0.1:8700 film.mp4 --authority 0x… --genesis 0x…
 
-Interrupted, the same command goes on where it ended: nothing is bought twice.
+From the root of the repository, with .venv/bin/python. Interrupted, the same command goes on where it ended: nothing is
+bought twice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Sell everything that an origin publishes; end it with Ctrl-C, and it settles what it was promised.
 
-POOLCHAIN_KEY=0x… python -m examples.sell http://127.0.0.1:8700 FOLDER --port 8800 --authority 0x… --genesis 0x…
+POOLCHAIN_KEY=0x… python -m examples.sell http://127.0.0.1:8700 FOLDER --port 8802 --authority 0x… --genesis 0x…
+
+From the root of the repository, with .venv/bin/python.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
     POOLCHAIN_KEY=0x… python -m examples.stream 0xRESOURCE http://127.0.0.1:8700 FOLDER --authority 0x… --genesis 0x…
 
+From the root of the repository, with .venv/bin/python.
+
 What is asked for with `chunk` is bought before all else, and what follows is bought ahead of it.
 """
 

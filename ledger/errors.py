@@ -6,7 +6,7 @@ from __future__ import annotations
 class Refusal(Exception):
     """A transaction breaks a rule; nothing was changed.
 
-    `reason` is one of the names in section 6 of the protocol, `expected` and `given` are words for people.
+    `reason` is one of the names in docs/rpc.md, Errors, `expected` and `given` are words for people.
     """
 
     def __init__(self, reason: str, expected: str, given: object = "") -> None:
@@ -28,7 +28,7 @@ class InvalidBlock(Exception):
 
 
 class InvalidGenesis(Exception):
-    """A genesis file is not what section 5 of the protocol says it must be."""
+    """A genesis file is not what section 6 of the protocol says it must be."""
 
 
 class InvariantViolation(Exception):

@@ -1,4 +1,4 @@
-"""The genesis file: a JSON object with exactly thirteen members, from which block 0 follows (protocol section 5).
+"""The genesis file: a JSON object with exactly thirteen members, from which block 0 follows (protocol section 6).
 
 Numbers are 0x-quantities and addresses lower case, so that the canonical form of RFC 8785 is plain: members sorted, no
 white space, ASCII only.

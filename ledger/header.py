@@ -1,4 +1,4 @@
-"""Block headers: ten words, and the seal that an engine puts on their hash (protocol section 5)."""
+"""Block headers: ten words, and the seal that an engine puts on their hash (protocol section 6)."""
 
 from __future__ import annotations
 

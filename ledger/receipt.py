@@ -1,4 +1,4 @@
-"""Receipts: what a transaction did, seven words each, committed to by the receiptsRoot (protocol section 5)."""
+"""Receipts: what a transaction did, seven words each, committed to by the receiptsRoot (protocol section 6)."""
 
 from __future__ import annotations
 

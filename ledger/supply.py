@@ -1,4 +1,4 @@
-"""The supply equation (protocol section 4, rule 3).
+"""The supply equation (protocol section 5).
 
     balances + remaining deposits and collaterals of open pools + burned = genesis supply
 

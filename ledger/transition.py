@@ -1,4 +1,4 @@
-"""The state transition: one block applied to one state (protocol section 4).
+"""The state transition: one block applied to one state (protocol section 5).
 
 `BlockExecution` is the only way in which state changes, for the authority that produces a block and for everybody who
 checks one. It knows nothing of who sealed the block, of time, or of where the state is kept.

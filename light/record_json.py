@@ -1,4 +1,4 @@
-"""Records of the state as JSON objects (protocol section 6, Shapes): the same in answers and in proof documents."""
+"""Records of the state as JSON objects (docs/rpc.md): the same in answers and in proof documents."""
 
 from __future__ import annotations
 

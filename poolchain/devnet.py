@@ -1,4 +1,4 @@
-"""The devnet's genesis and its publicly known keys (protocol section 5)."""
+"""The devnet's genesis and its publicly known keys (protocol section 6)."""
 
 from __future__ import annotations
 

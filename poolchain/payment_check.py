@@ -1,4 +1,4 @@
-"""What a payment is worth on the chain right now (protocol section 4)."""
+"""What a payment is worth on the chain right now (protocol section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this user has promised from each pool, written down before it is signed (protocol section 7).
+"""What this user has promised from each pool, written down before it is signed.
 
 The chain knows only what was settled. Whoever signs for more than the deposit is slashed, so the highest amount signed
 to each target is kept here, and the check and the entry happen under one lock: no crash and no second process can

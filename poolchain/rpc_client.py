@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 to a node over one kept-alive HTTP connection (protocol section 6)."""
+"""JSON-RPC 2.0 to a node over one kept-alive HTTP connection (protocol section 8)."""
 
 from __future__ import annotations
 

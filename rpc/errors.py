@@ -1,4 +1,4 @@
-"""Every error a caller can get, in one table: reason, code, text and when (protocol section 6).
+"""Every error a caller can get, in one table: reason, code, text and when (docs/rpc.md, Errors).
 
 Four texts are an interface too: ethers recognises them by regular expression, so they are worded
 as geth words them (BAD_NONCE, INSUFFICIENT_BALANCE, REPLACEMENT_UNDERPRICED, METHOD_NOT_FOUND).

@@ -1,7 +1,7 @@
 """POST / as a plain ASGI callable: bytes in, one JSON-RPC answer out.
 
 Status 200 whatever the answer says, 204 for silence; other statuses only for what HTTP itself
-has to refuse (protocol section 6, HTTP).
+has to refuse (protocol section 8).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one caller may ask for at once (protocol section 6, default limits)."""
+"""What one caller may ask for at once (docs/rpc.md, Limits)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof documents from what is stored (protocol section 6): each stands alone, to be checked by `light.verify`.
+"""Proof documents from what is stored (protocol section 9): each stands alone, to be checked by `light.verify`.
 
 Reads are logarithmic in the number of blocks and of records, from the first call after a start on: all finished nodes
 of the history tree and the pages of the kept states lie in the store.

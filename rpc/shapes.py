@@ -1,4 +1,4 @@
-"""Ledger objects as the JSON that callers get (protocol section 6, Shapes).
+"""Ledger objects as the JSON that callers get (docs/rpc.md).
 
 camelCase; quantities as 0x-hex, addresses with their checksum, bytes in lower case; a member
 without a value is null, never missing.

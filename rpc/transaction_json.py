@@ -1,4 +1,4 @@
-"""A signed transaction given as a JSON object, turned into its one encoding (protocol section 6, Shapes).
+"""A signed transaction given as a JSON object, turned into its one encoding (docs/rpc.md).
 
 {type, fields, signature, paymentSignature} and optionally `from`. Members of another name are
 refused, for a typing error in a signed object must not pass silently. Generic over the layouts.

@@ -1,4 +1,4 @@
-"""The typed edge: JSON values in, bytes and integers out, and back (protocol section 6, Values).
+"""The typed edge: JSON values in, bytes and integers out, and back (protocol section 8).
 
 A `Kind` knows how to read one JSON value. Everything has exactly one spelling, so reading is
 strict: no JSON numbers, no decimal strings, no 0X, no blanks, no digits of other scripts.

@@ -42,7 +42,7 @@ from .serving import describe, run_in_foreground
     "genesis_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     required=True,
-    help="The chain's genesis file (docs/protocol.md, section 5).",
+    help="The chain's genesis file (docs/protocol.md, section 6).",
 )
 @click.option(
     "--key",

@@ -24,12 +24,14 @@ from .arguments import address_value, block_value, file_argument, hash_value, ou
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group("proof")
+@click.group(
+    "proof", epilog=examples("poolchain proof get --help", "poolchain proof verify proof.json --authority 0x…")
+)
 def proof_group() -> None:
     """Get proofs from a node, check them without one."""
 
 
-@proof_group.group("get")
+@proof_group.group("get", epilog=examples("poolchain proof get transaction 0x… --out created.json"))
 def get_group() -> None:
     """Get a proof document that convinces everybody who knows the authority and the genesis."""
 

@@ -50,7 +50,12 @@ PRICE_DEFAULT: Final = 10**13
     help="How long a chunk is.",
 )
 @click.option(
-    "--price", type=tokens_value, default=format_tokens(PRICE_DEFAULT), show_default=True, help="Hint, for one chunk."
+    "--price",
+    type=tokens_value,
+    metavar="TOKENS",
+    default=format_tokens(PRICE_DEFAULT),
+    show_default=True,
+    help="Hint, for one chunk.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -58,7 +63,9 @@ PRICE_DEFAULT: Final = 10**13
 )
 @click.option("--live", is_flag=True, help="PATH is a folder that grows: sign what it consists of again and again.")
 @click.option("--name", metavar="NAME", help="Of the live resource, whose Keccak-256 is its id.")
-@click.option("--from", "account", metavar="ACCOUNT", help="With --live, who signs: an address in the keystore.")
+@click.option(
+    "--from", "account", metavar="ACCOUNT", help="With --live, who signs: an address in the keystore, or devnet:N."
+)
 @click.option(
     "--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="With --live, the signing key."
 )

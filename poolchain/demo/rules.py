@@ -1,4 +1,4 @@
-"""The protocol's arithmetic once more, written for the demonstration alone from section 4.
+"""The protocol's arithmetic once more, written for the demonstration alone from section 5.
 
 Deliberately shares no code with the node: what the two agree on was computed twice.
 """
@@ -50,7 +50,7 @@ class Books:
     burned: int = 0
 
     def default_collateral(self, deposit: int) -> int:
-        """Return the collateral that makes reporting a double spend pay (section 7)."""
+        """Return the collateral that makes reporting a double spend pay."""
         return deposit + 1 + self.reward + REWARDED_FEES * self.min_fee
 
     def create(self, creator: str, deposit: int, collateral: int) -> tuple[PoolBook, Effect]:

@@ -50,7 +50,7 @@ RULES = frozenset(
         "SELF_PAYMENT", "NOT_CREATOR", "NOT_TARGET", "BAD_SEQUENCE", "AMOUNT_NOT_INCREASED",
     }
 )  # fmt: skip
-"""Every reason of protocol section 6 that a submission can meet outside the mempool."""
+"""Every reason of protocol sections 5 and 7 that a submission can meet outside the mempool."""
 
 
 OUTCOMES = ("transferred", "created", "settled", "slashed")

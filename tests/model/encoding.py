@@ -1,4 +1,4 @@
-"""Bytes of the reference model: words, hashes, trees, digests, signatures, sections 1 to 3 and 5.
+"""Bytes of the reference model: words, hashes, trees, digests, signatures, sections 1 to 3 and 6.
 
 Comments that begin with "Reading:" mark places where the page leaves a choice.
 """
@@ -30,13 +30,13 @@ class ModelRefusal(Exception):
     """A transaction was refused; the state is what it was before."""
 
     def __init__(self, reason: str) -> None:
-        """Keep the reason, one of the words of section 6."""
+        """Keep the reason, one of the words of sections 5 and 7."""
         super().__init__(reason)
         self.reason = reason
 
 
 class Receipt(TypedDict):
-    """The seven hashed members of a receipt, in the order of section 5."""
+    """The seven hashed members of a receipt, in the order of section 6."""
 
     transactionHash: bytes
     outcome: int
@@ -48,7 +48,7 @@ class Receipt(TypedDict):
 
 
 class Header(TypedDict):
-    """The ten members of a block header, in the order of section 5."""
+    """The ten members of a block header, in the order of section 6."""
 
     chainId: int
     height: int

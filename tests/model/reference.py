@@ -1,7 +1,7 @@
-"""The plain reference model of the state transition: section 4 of the protocol, word for word.
+"""The plain reference model of the state transition: section 5 of the protocol, word for word.
 
 Nothing here is fast and nothing is clever. One method applies one kind of transaction, reads like
-the paragraph it comes from, does all of its checks in the order of section 6, and only then writes.
+the paragraph it comes from, does all of its checks in the order of its table, and only then writes.
 Comments that begin with "Reading:" mark places where the page leaves a choice.
 """
 
@@ -97,7 +97,7 @@ class Model:
     def __init__(self, genesis: dict[str, Any], state_root: bytes) -> None:
         """Build block 0; its stateRoot is given, for its construction is the project's choice."""
         if set(genesis) != GENESIS_MEMBERS:
-            raise ValueError("a genesis has exactly the members of section 5")
+            raise ValueError("a genesis has exactly the members of section 6")
         self.chain_id = parse_quantity(genesis["chainId"], LARGEST_CHAIN_ID + 1)
         if self.chain_id < 1:
             raise ValueError("chainId starts at 1")
@@ -116,7 +116,7 @@ class Model:
         self.pools: dict[bytes, Pool] = {}
         self.targets: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         self.burned = 0
-        # Kept for the equations and for ALREADY_COMMITTED only; no rule of section 4 reads these.
+        # Kept for the equations and for ALREADY_COMMITTED only; no rule of section 5 reads these.
         self.committed: set[bytes] = set()
         self.returned: dict[bytes, int] = {}
         self.slashes: dict[bytes, tuple[int, int]] = {}

@@ -53,7 +53,7 @@ WORDS = {
     "an address is 0x and 40 hexadecimal digits": "40 hexadecimal digits",
     "the checksum is wrong": "wrong checksum",
     "a quantity is 0x and hexadecimal digits in lower case without leading zeros": "0x-quantity",
-    "hexadecimal in lower case": "lower-case hexadecimal",
+    "hexadecimal in lower case": "hexadecimal digits, lower-case",
     "the number is out of its range": "must be from",
     "exactly thirteen members": "missing: |unknown: ",
     "one JSON object in UTF-8": "not JSON|JSON object",

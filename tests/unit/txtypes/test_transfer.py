@@ -1,4 +1,4 @@
-"""Transfer: each rule of protocol section 4 with its accepted and its refused twin."""
+"""Transfer: each rule of protocol section 5 with its accepted and its refused twin."""
 
 from __future__ import annotations
 
