@@ -76,7 +76,7 @@ async def ask(
     except aiohttp.ClientConnectorError as error:
         raise NoAnswer(f"nothing answers at {urlsplit(url).netloc}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise NoAnswer(f"{url} broke off: {str(error)[:_WORDS_MAX] or 'no whole answer'}") from error
+        raise NoAnswer(f"{urlsplit(url).netloc} broke off: {str(error)[:_WORDS_MAX] or 'no whole answer'}") from error
 
 
 async def get_json(session: aiohttp.ClientSession, url: str, limit: int) -> dict[str, Any]:

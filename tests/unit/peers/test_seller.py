@@ -259,7 +259,7 @@ def test_a_chunk_that_is_not_there_is_credit_again(tmp_path: Path, answer: Any) 
         ([b""], "cheated: 0 bytes are not chunk 0", True),
         ([CONTENT[10:20]], "cheated", True),
         ([b"x" * 100_000], "more than 65536 bytes", False),
-        ([None], "ServerDisconnectedError", False),
+        ([None], "broke off: Server disconnected", False),
         ([(503, {"reason": "NOT_READY"})], "refused: 503 NOT_READY", False),
         ([(409, {"reason": "POOL_CLOSED"})], "refused: 409 POOL_CLOSED", False),
         ([(403, {"reason": "BAD_PAYMENT"})], "refused: 403 BAD_PAYMENT", False),
