@@ -74,9 +74,9 @@ async def ask(
         async with session.request(method, url, data=body, headers=sent, allow_redirects=False) as response:
             return Answer(response.status, await _read(response, limit), _retry_after(response))
     except aiohttp.ClientConnectorError as error:
-        raise NoAnswer(f"nothing answers at {urlsplit(url).netloc}") from error
+        raise NoAnswer(f"nothing answers at {_place(url)}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise NoAnswer(f"{urlsplit(url).netloc} broke off: {str(error)[:_WORDS_MAX] or 'no whole answer'}") from error
+        raise NoAnswer(f"{_place(url)} broke off: {str(error)[:_WORDS_MAX] or 'no whole answer'}") from error
 
 
 async def get_json(session: aiohttp.ClientSession, url: str, limit: int) -> dict[str, Any]:
@@ -85,6 +85,14 @@ async def get_json(session: aiohttp.ClientSession, url: str, limit: int) -> dict
     if answer.status != 200:
         raise NoAnswer(f"status {answer.status}: {answer.reason}")
     return answer.json
+
+
+def _place(url: str) -> str:
+    """Return host and port, or all of a text that has none: whoever answers a request is called by it."""
+    try:
+        return urlsplit(url).netloc or url[:_WORDS_MAX]
+    except ValueError:
+        return url[:_WORDS_MAX]
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -56,7 +56,7 @@ def test_an_answer_may_be_as_long_as_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1", "http://", "no url", "http://127.0.0.1:99999/", "ftp://127.0.0.1"]
+    "url", ["http://127.0.0.1:1", "http://", "no url", "http://127.0.0.1:99999/", "ftp://127.0.0.1", "http://[::1"]
 )
 def test_nobody_there_is_no_answer(url: str) -> None:
     async def work() -> None:
