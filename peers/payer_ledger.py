@@ -29,6 +29,10 @@ class LedgerRefused(Exception):
     """The ledger cannot be used: another process has it, it is damaged, or it is of another pool."""
 
 
+class LedgerInUse(LedgerRefused):
+    """Another process has it."""
+
+
 class DepositExhausted(Exception):
     """A promise would take the sum above the deposit: signing it would cost the collateral."""
 
@@ -68,10 +72,19 @@ class PayerLedger:
             self._load(path, chain)
         except BlockingIOError as error:
             os.close(self._file)
-            raise LedgerRefused(f"{path} is in use: another process pays from this pool") from error
+            raise LedgerInUse(f"{path} is in use: another process pays from this pool") from error
         except (LedgerRefused, OSError):
             os.close(self._file)
             raise
+
+    @classmethod
+    def of_pool(
+        cls, folder: Path, genesis_hash: bytes, cptx_hash: bytes, *, deposit: int, reserve_ahead: int = 0
+    ) -> Self:
+        """Open or begin the one ledger that a pool has below a folder; raises LedgerRefused and OSError."""
+        path = ledger_path(folder, genesis_hash, cptx_hash)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(path, f"{genesis_hash.hex()}:{cptx_hash.hex()}", deposit, reserve_ahead=reserve_ahead)
 
     def __enter__(self) -> Self:
         """Hold the lock."""
@@ -99,6 +112,11 @@ class PayerLedger:
         """Return the highest total that is known to have been promised to a target."""
         line = self._lines.get(target)
         return line.signed if line else 0
+
+    def promised_to(self, target: bytes) -> int:
+        """Return the highest total that was, or may have been, promised to a target."""
+        line = self._lines.get(target)
+        return line.reserved if line else 0
 
     def resume(self, target: bytes, total: int) -> None:
         """Learn from a target's last payment, whose signature is this payer's own, how much was promised."""
@@ -188,6 +206,11 @@ class PayerLedger:
         if checksum != f"{zlib.crc32(text.encode('ascii', 'replace')):08x}":
             raise LedgerRefused(f"{path} is damaged: never pay from this pool again before it expires")
         return text
+
+
+def ledger_path(folder: Path, genesis_hash: bytes, cptx_hash: bytes) -> Path:
+    """Return where below a folder the ledger of a pool is."""
+    return folder / f"0x{genesis_hash.hex()}" / f"0x{cptx_hash.hex()}.ledger"
 
 
 def _sync_directory(path: Path) -> None:

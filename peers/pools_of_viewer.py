@@ -22,7 +22,7 @@ from txtypes.wire import SIGNATURE, encode
 
 from .chain_link import Parameters, ProvenRecords
 from .node_rpc import NodeRefused
-from .payer_ledger import LedgerRefused, PayerLedger
+from .payer_ledger import LedgerInUse, LedgerRefused, PayerLedger
 from .purse import Purse
 
 REWARDED_FEES: Final = 10
@@ -184,15 +184,14 @@ class ViewerPools:
 
     def _open(self, cptx_hash: bytes, deposit: int, price: int) -> Purse | None:
         """Open the ledger of a pool; None when another process has it. Raises LedgerRefused for a damaged one."""
-        path = self._folder / f"0x{cptx_hash.hex()}.ledger"
-        name = f"{self._chain.domain.genesis_hash.hex()}:{cptx_hash.hex()}"
+        genesis_hash = self._chain.domain.genesis_hash
         ahead = min(RESERVED_CHUNKS * price, deposit // RESERVED_SHARE)
         try:
-            ledger = PayerLedger(path, name, deposit, reserve_ahead=ahead)
-        except LedgerRefused as error:
-            if "in use" in str(error):
-                return None
-            raise
+            ledger = PayerLedger.of_pool(
+                self._folder.parent, genesis_hash, cptx_hash, deposit=deposit, reserve_ahead=ahead
+            )
+        except LedgerInUse:
+            return None
         return Purse(cptx_hash, deposit, ledger, self._key, self._chain.domain)
 
     def _known(self, resource_id: bytes) -> Iterator[Json]:

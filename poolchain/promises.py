@@ -1,63 +1,47 @@
-"""What this user has promised from each pool, written down before it is signed.
+"""The one ledger of what this user has promised from a pool, whatever command promised it.
 
-The chain knows only what was settled. Whoever signs for more than the deposit is slashed, so the highest amount signed
-to each target is kept here, and the check and the entry happen under one lock: no crash and no second process can
-sign what together is too much.
+Whoever signs for more than the deposit is slashed, and the chain knows only what was settled. `payment sign`, `fetch`
+and `play` keep what they sign to all targets of a pool in one file (`peers.payer_ledger`): on disk before it is signed,
+under one lock.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
+from typing import Final
+
+from crypto.words import AMOUNT_LIMIT
+from peers.payer_ledger import LedgerInUse, LedgerRefused, PayerLedger
 
 from .failure import Unavailable
 from .home import home
-from .private_files import make_private_directory, write_over
+
+PATIENCE_SECONDS: Final = 10.0
+"""Signing takes some milliseconds: others are waited for, but not a purchase that goes on."""
+_PAUSE_SECONDS: Final = 0.02
+_NO_LIMIT: Final = AMOUNT_LIMIT << 64
 
 
-class Promises:
-    """The highest amount ever signed to each target of one pool, in base units. Made by `open_promises`."""
-
-    def __init__(self, path: Path) -> None:
-        """Read the file, if there is one; raises Unavailable for one that cannot be understood."""
-        self._path = path
-        self._amounts = _read(path)
-
-    def targets(self) -> list[bytes]:
-        """Return the addresses that something was promised to."""
-        return [*self._amounts]
-
-    def amount(self, target: bytes) -> int:
-        """Return the highest amount promised to a target."""
-        return self._amounts.get(target, 0)
-
-    def record(self, target: bytes, amount: int) -> None:
-        """Make durable that `amount` is about to be signed; a smaller one than before changes nothing."""
-        if amount > self.amount(target):
-            amounts = {**self._amounts, target: amount}
-            document = {"0x" + address.hex(): hex(promised) for address, promised in amounts.items()}
-            write_over(self._path, json.dumps(document, indent=2).encode() + b"\n")
-            self._amounts = amounts
+def viewer_folder() -> Path:
+    """Return where what this user buys, pays and has promised is."""
+    return home() / "viewer"
 
 
-@contextmanager
-def open_promises(genesis_hash: bytes, cptx_hash: bytes) -> Iterator[Promises]:
-    """Give the promises of one pool, to this process alone while it is inside."""
-    directory = home() / "promises" / f"0x{genesis_hash.hex()}"
-    make_private_directory(directory)
-    with (directory / f"0x{cptx_hash.hex()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Promises(directory / f"0x{cptx_hash.hex()}.json")
+def pools_folder() -> Path:
+    """Return where the ledgers of all pools are."""
+    return viewer_folder() / "pools"
 
 
-def _read(path: Path) -> dict[bytes, int]:
-    try:
-        found = json.loads(path.read_bytes())
-        return {bytes.fromhex(address[2:]): int(amount, 16) for address, amount in found.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise Unavailable(f"{path} is damaged; what was promised from this pool is in it.", reason="DAMAGED") from error
+def open_promises(genesis_hash: bytes, cptx_hash: bytes) -> PayerLedger:
+    """Open the ledger of a pool, for this process alone; the limit is the caller's to keep. Raises Unavailable."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return PayerLedger.of_pool(pools_folder(), genesis_hash, cptx_hash, deposit=_NO_LIMIT)
+        except LedgerInUse as error:
+            if time.monotonic() >= deadline:
+                raise Unavailable(f"{error}.", reason="LEDGER") from error
+            time.sleep(_PAUSE_SECONDS)
+        except LedgerRefused as error:
+            raise Unavailable(f"{error}.", reason="LEDGER") from error

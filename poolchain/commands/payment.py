@@ -9,13 +9,14 @@ import click
 
 from crypto.address import checksum_address
 from crypto.signature import SigningKey
+from peers.payer_ledger import PayerLedger
 from poolchain.chain_client import ChainClient, ChainFacts, PoolFacts
 from poolchain.console import aligned, emit, examples, is_json, json_option, note
 from poolchain.failure import EXIT_REFUSED, Failure
 from poolchain.payment_check import GOOD, Worth, weigh
 from poolchain.payment_file import BYTES_MAX, Payment, SignedPayment, encode_payment, make_payment, parse_payment
 from poolchain.private_files import write_over
-from poolchain.promises import Promises, open_promises
+from poolchain.promises import open_promises
 from poolchain.units import format_duration, format_tokens, tokens_text
 
 from .arguments import address_value, file_argument, hash_value, out_option, rpc_option, tokens_value
@@ -60,7 +61,8 @@ def sign_command(
     """Sign the total that a target may take out of your pool.
 
     The amount grows with every chunk and never restarts: the newest payment replaces all older ones. What you have
-    promised to all targets is kept in ~/.poolchain/promises and never exceeds the deposit.
+    promised to all targets, fetched and played chunks included, is kept in ~/.poolchain/viewer and never exceeds the
+    deposit.
     """
     facts = client.facts()
     key = signer.key(facts)
@@ -83,18 +85,18 @@ def sign_command(
                 f"this target has had {tokens_text(record.paid)}: the total has to be above that.",
                 reason="AMOUNT_NOT_INCREASED",
             )
-        if amount < (newest := promises.amount(target)):
+        if amount < (newest := promises.promised_to(target)):
             note(f"This target was promised {tokens_text(newest)} in total already, and will settle that.")
         outstanding = max(amount, newest) - record.paid
         _expect_covered(pool, promised + outstanding, allowed=allow_overspend)
-        promises.record(target, amount)
+        promises.promise(cptx_hash, target, amount, payment.tgt_seq)
         signed = make_payment(payment, key, facts.domain)
     _deliver(signed, out)
 
 
-def _outstanding(client: ChainClient, promises: Promises, cptx_hash: bytes, target: bytes) -> int:
+def _outstanding(client: ChainClient, promises: PayerLedger, cptx_hash: bytes, target: bytes) -> int:
     """Return what was promised to another target and not settled yet."""
-    return max(0, promises.amount(target) - client.target(cptx_hash, target).paid)
+    return max(0, promises.promised_to(target) - client.target(cptx_hash, target).paid)
 
 
 def _expect_payable(pool: PoolFacts, facts: ChainFacts, key: SigningKey, target: bytes) -> None:

@@ -24,8 +24,8 @@ from poolchain import event_loop
 from poolchain.chain_client import ChainClient, ChainFacts
 from poolchain.console import log_to_stderr, note
 from poolchain.failure import Failure, Unavailable
-from poolchain.home import home
 from poolchain.http_server import CannotListen
+from poolchain.promises import viewer_folder
 from poolchain.units import BadUnits, amounts_as_tokens, parse_duration, tokens_text
 
 from .arguments import address_value, hash_value, rpc_option, tokens_value
@@ -117,7 +117,7 @@ async def _open(wish: Wish, facts: ChainFacts, is_here: Callable[[Purchase], boo
         raise click.BadParameter(f"{error}.", param_hint="--duration") from error
     key = wish.signer.key(facts)
     trust = Trust(wish.trust[0] or facts.authority, wish.trust[1] or facts.domain.genesis_hash)
-    folder = home() / "viewer"
+    folder = viewer_folder()
     heads = folder / "heads" / f"0x{trust.genesis_hash.hex()}"
     heads.mkdir(mode=0o700, parents=True, exist_ok=True)
     link = ChainLink(wish.client.rpc.url, trust, heads / f"0x{wish.resource_id.hex()}.json")

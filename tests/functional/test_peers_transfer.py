@@ -101,6 +101,27 @@ def test_a_purchase_that_is_watched_is_drawn_on_the_terminal(tmp_path: Path) -> 
         assert b"\x1b[" in seen, "the picture is drawn over the one before"
 
 
+def test_what_was_bought_counts_for_what_is_signed_by_hand_and_the_other_way_round(tmp_path: Path) -> None:
+    """One ledger of a pool, whatever command promises: two would promise more than the deposit, and lose it all."""
+    film = tmp_path / "film.bin"
+    film.write_bytes(os.urandom(20 * CHUNK_BYTES))
+    with town(tmp_path, film) as found:
+        wish = ("fetch", *found.buying(), "--deposit", "0.0005")
+        pool = found.line.json(*wish, "--out", str(tmp_path / "copy.bin"))["cptxHash"]
+        sign = ("payment", "sign", "--from", "devnet:0", "--pool", pool, "--target", "devnet:5", "--amount")
+        assert found.line.refuse(1, *sign, "0.0005") == "OVERSPENT"
+        found.line.json(*sign, "0.0003", "--out", str(tmp_path / "payment.json"))
+        found.line.json(*wish, "--out", str(tmp_path / "again.bin"))
+        pools = found.node.call("pool_list", resourceId=found.resource)["pools"]
+        assert len(pools) == 2, "nothing is left in the first one for all chunks"
+        found.line.json("settle", str(tmp_path / "payment.json"), "--from", "devnet:5")
+        for cacher in found.cachers:
+            cacher.terminate()
+        for one in found.node.call("pool_list", resourceId=found.resource)["pools"]:
+            assert one["status"] == "open"
+        assert int(found.node.call("pool_get", cptxHash=pool)["spent"], 16) == 3 * 10**14 + 20 * PRICE
+
+
 def test_what_is_there_is_not_bought_again_and_a_bad_place_is_refused_first(tmp_path: Path) -> None:
     film = tmp_path / "film.bin"
     film.write_bytes(os.urandom(20 * CHUNK_BYTES))
