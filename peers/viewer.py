@@ -91,11 +91,12 @@ class Viewer:
         client = None if origin is None else OriginClient(self.session, origin, self.settings.reply_seconds)
         urls = [url.rstrip("/") for url in peers]
         sources = (*(() if client is None else (client,)), *(OriginClient(self.session, url) for url in urls))
-        store = await self._open_store(folder, resource_id, publisher, sources)
+        store, hint = await self._open_store(folder, resource_id, publisher, sources, client)
         self._stack.callback(store.close)
         under_way = UnderWay(folder / "under-way")
         self._stack.callback(under_way.close)
-        return Purchase(self, store, under_way, client, sources)
+        price = Price(folder / "price", hint)
+        return Purchase(self, store, under_way, origin=client, sources=sources, price=price)
 
     def keep(self, purse: Purse) -> Purse:
         """Close a purse when the viewer ends."""
@@ -103,27 +104,61 @@ class Viewer:
         return purse
 
     async def _open_store(
-        self, folder: Path, resource_id: bytes, publisher: bytes | None, sources: Iterable[OriginClient]
-    ) -> ChunkStore:
-        """Take the manifest from whoever has it: it is checked, so that anybody may give it.
+        self,
+        folder: Path,
+        resource_id: bytes,
+        publisher: bytes | None,
+        sources: Iterable[OriginClient],
+        origin: OriginClient | None,
+    ) -> tuple[ChunkStore, int | None]:
+        """Take the manifest from whoever has it: it is checked, so that anybody may give it. But for the price.
 
-        A name does not say whose a live resource is: who was seen first stays, and an older state is not gone back to.
+        The price is returned beside it where the origin names it. A name does not say whose a live resource is: who was
+        seen first stays, and an older state is not gone back to.
         """
         domain = self.chain.domain
         kept = _read_kept(folder / MANIFEST_FILE, domain)
         failures: list[Exception] = [NoAnswer("nobody was named who has the resource")]
+        hint: int | None = None
         for source in sources:
             try:
                 found = await source.manifest(resource_id, domain)
                 _expect_publisher(found, publisher)
+                hint = found.price_per_chunk if source is origin else hint
                 if kept is None or kept.live is None or found.follows(kept):
-                    return ChunkStore(folder, found)
+                    return ChunkStore(folder, found), hint
             except (NoAnswer, BadManifest) as error:
                 failures.append(error)
         if kept is None:
             raise failures[-1]
         _expect_publisher(kept, publisher)
-        return ChunkStore(folder, kept)
+        return ChunkStore(folder, kept), hint
+
+
+class PriceUnknown(FetchFailed):
+    """Nobody but sellers says what a chunk is worth."""
+
+
+class Price:
+    """What may be paid for a chunk at most: an id does not commit to it, so a seller's word for it is nothing."""
+
+    def __init__(self, path: Path, hint: int | None) -> None:
+        """Take what the origin says now, None where it says nothing; what was accepted before is in the file."""
+        self._path = path
+        self._hint = hint
+
+    def accept(self, given: int | None) -> int:
+        """Return the given price, else the origin's, else the one that was accepted before; raises PriceUnknown."""
+        price = self._hint if given is None else given
+        if price is None and self._path.exists():
+            kept = self._path.read_text()
+            price = int(kept) if kept.isdigit() else None
+        if price is None:
+            raise PriceUnknown(
+                "only sellers say what a chunk costs: say what it may (--max-price), or name an origin that answers"
+            )
+        self._path.write_text(str(price))
+        return price
 
 
 class Purchase:
@@ -134,14 +169,17 @@ class Purchase:
         viewer: Viewer,
         store: ChunkStore,
         under_way: UnderWay,
+        *,
         origin: OriginClient | None,
         sources: tuple[OriginClient, ...],
+        price: Price,
     ) -> None:
         """Without `fund` everything comes from the origin."""
         self.store = store
         self.purse: Purse | None = None
-        self.price_max = store.manifest.price_per_chunk
-        """The dearest peer that is bought from, in base units for a chunk."""
+        self.price_max = 0
+        """The dearest peer that is bought from, in base units for a chunk; `fund` sets it."""
+        self._price = price
         self._viewer = viewer
         self._under_way = under_way
         self._origin = origin
@@ -165,12 +203,11 @@ class Purchase:
         """Open an own pool for this resource, or make one and wait for its block; return its cptxHash.
 
         Amounts in base units, the duration in blocks. By default the deposit is the price of the whole resource at the
-        highest accepted price (the publisher's hint unless given), and room for what eight peers may have been promised
-        and not delivered; what is not used comes back. Raises NodeRefused, NodeAway, ProofRefused, LedgerRefused and
-        OSError.
+        highest accepted price (the origin's hint unless given), and room for what eight peers may have been promised
+        and not delivered; what is not used comes back. Raises PriceUnknown, NodeRefused, NodeAway, ProofRefused,
+        LedgerRefused and OSError.
         """
-        if price_max is not None:
-            self.price_max = price_max
+        self.price_max = self._price.accept(price_max)
         missing = self.manifest.chunk_count - self.store.count()
         found = await self._viewer.pools.find(self.manifest.resource_id, self.price_max, missing)
         if found is None:
@@ -298,4 +335,4 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-__all__ = ["FetchFailed", "Progress", "Purchase", "Settings", "Viewer"]
+__all__ = ["FetchFailed", "PriceUnknown", "Progress", "Purchase", "Settings", "Viewer"]

@@ -78,7 +78,7 @@ def viewing_options(command: Any) -> Any:
     @signer_options
     @click.option("--deposit", type=tokens_value, metavar="TOKENS", help="Of a new pool.  [the whole resource's price]")
     @click.option("--duration", default="1h", show_default=True, metavar="TIME", help="How long it can be settled.")
-    @click.option("--max-price", "price_max", type=tokens_value, metavar="TOKENS", help="For a chunk.  [publisher's]")
+    @click.option("--max-price", "price_max", type=tokens_value, metavar="TOKENS", help="For a chunk.  [the origin's]")
     @click.option("--authority", type=address_value, metavar="ADDRESS", help="Trusted authority.  [the node's]")
     @click.option("--genesis", type=hash_value, metavar="HASH", help="Trusted genesis.  [the node's]")
     @rpc_option

@@ -122,6 +122,20 @@ def test_what_was_bought_counts_for_what_is_signed_by_hand_and_the_other_way_rou
         assert int(found.node.call("pool_get", cptxHash=pool)["spent"], 16) == 3 * 10**14 + 20 * PRICE
 
 
+def test_what_a_chunk_may_cost_is_never_a_sellers_word(tmp_path: Path) -> None:
+    film = tmp_path / "film.bin"
+    film.write_bytes(os.urandom(20 * CHUNK_BYTES))
+    with town(tmp_path, film) as found:
+        peers = [argument for cacher in found.cachers for argument in ("--peer", cacher.url)]
+        wish = ("fetch", found.resource, *peers, "--from", "devnet:0", "--out", str(tmp_path / "copy.bin"))
+        found.line.json("fetch", *found.buying(), "--out", str(tmp_path / "first.bin"))  # so that the cachers have it
+        refused = found.line.run(*wish)
+        assert (refused.status, "only sellers say what a chunk costs" in refused.err) == (1, True)
+        assert len(found.node.call("pool_list", resourceId=found.resource)["pools"]) == 1
+        assert found.line.json(*wish, "--max-price", "0.00001")["fromOrigin"] == 0
+        assert (tmp_path / "copy.bin").read_bytes() == film.read_bytes()
+
+
 def test_what_is_there_is_not_bought_again_and_a_bad_place_is_refused_first(tmp_path: Path) -> None:
     film = tmp_path / "film.bin"
     film.write_bytes(os.urandom(20 * CHUNK_BYTES))

@@ -13,7 +13,7 @@ from aiohttp import web
 from crypto.signature import SigningKey
 from peers.manifest import BadManifest, Manifest, live_id, make_live
 from peers.progress import FetchFailed, Settings
-from peers.viewer import Viewer
+from peers.viewer import Price, PriceUnknown, Viewer
 
 from .manifests import DOMAIN, KEY, live
 from .market import FIRST, PRICE, VIEWER, Market, ToyChain, open_market
@@ -287,3 +287,18 @@ def test_two_processes_do_not_buy_the_same(tmp_path: Path) -> None:
             await buy(market, tmp_path)
 
     run(work())
+
+
+# The price of a chunk
+
+
+def test_the_price_is_the_given_one_or_the_origins_or_the_one_before(tmp_path: Path) -> None:
+    with pytest.raises(PriceUnknown):
+        Price(tmp_path / "price", None).accept(None)
+    assert Price(tmp_path / "price", 7).accept(None) == 7
+    assert Price(tmp_path / "price", 7).accept(9) == 9
+    assert Price(tmp_path / "price", None).accept(None) == 9, "an interrupted purchase goes on without its origin"
+    assert Price(tmp_path / "price", None).accept(0) == 0
+    (tmp_path / "price").write_text("")  # as a crash may leave it
+    with pytest.raises(PriceUnknown):
+        Price(tmp_path / "price", None).accept(None)
