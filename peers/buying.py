@@ -207,6 +207,7 @@ class Buying:
             terms=self._terms,
             documents=self._documents,
             lost_before=self._distrust.lost_to(purse.cptx_hash, offer.target),
+            promised_before=self._distrust.promised_to(purse.cptx_hash, offer.target),
         )
         try:
             await seller.shake_hands()

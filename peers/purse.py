@@ -27,6 +27,7 @@ class Distrust:
         self._banned: set[str] = set()
         self._lost: dict[str, int] = {}
         self._lost_to: dict[tuple[str, str], int] = {}
+        self._promised_to: dict[tuple[str, str], int] = {}
         text = path.read_text("utf-8", "replace") if path.exists() else ""
         self._is_torn = bool(text) and not text.endswith("\n")
         for line in text.splitlines()[-_LINES_MAX:]:
@@ -47,6 +48,10 @@ class Distrust:
         """Return what was lost in a pool to one peer, in base units."""
         return self._lost_to.get((cptx_hash.hex(), checksum_address(target)), 0)
 
+    def promised_to(self, cptx_hash: bytes, target: bytes) -> int:
+        """Return the total that was signed to a peer when it was left, in base units: to sign it again costs nothing."""
+        return self._promised_to.get((cptx_hash.hex(), checksum_address(target)), 0)
+
     def note(self, purse: Purse, url: str, target: bytes, verdict: Verdict) -> None:
         """Remember a loss, and with `cheat` that this peer is never paid again. Waits for the disk."""
         found = {
@@ -54,6 +59,7 @@ class Distrust:
             "target": checksum_address(target),
             "pool": purse.cptx_hash.hex(),
             "lost": verdict.lost,
+            "promised": purse.ledger.total(target),
             "cheat": verdict.cheat,
             "reason": verdict.reason,
         }
@@ -70,6 +76,7 @@ class Distrust:
         self._lost[found["pool"]] = self._lost.get(found["pool"], 0) + int(found["lost"])
         peer = (found["pool"], found["target"])
         self._lost_to[peer] = self._lost_to.get(peer, 0) + int(found["lost"])
+        self._promised_to[peer] = max(self._promised_to.get(peer, 0), int(found.get("promised", 0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,8 +90,13 @@ class Seller:
         terms: Terms,
         documents: Documents,
         lost_before: int = 0,
+        promised_before: int = 0,
     ) -> None:
-        """Nothing is sent before `shake_hands`; `lost_before` is what this pool has lost to the peer already."""
+        """Nothing is sent before `shake_hands`.
+
+        `lost_before` is what this pool has lost to the peer already, `promised_before` the total that was signed to it
+        then: a request that never reached it may be all that was lost.
+        """
         self.offer = offer
         self.manifest = manifest
         self.account = Account(offer.price, 0, 0, 1, is_first=True)
@@ -104,6 +109,7 @@ class Seller:
         self._terms = terms
         self._documents = documents
         self._lost_before = lost_before
+        self._promised_before = promised_before
         self._shaking = asyncio.Lock()
         self._handshakes = 0
 
@@ -139,8 +145,8 @@ class Seller:
             raise Left(Verdict("too dear"))
         ledger = self._purse.ledger
         paid = _paid(documents)
-        if paid:
-            ledger.resume(target, paid)
+        if known := max(paid, self._promised_before):
+            ledger.resume(target, known)
         last = self._purse.believe(target, found["lastPayment"])
         promised = max(paid, last, ledger.total(target))
         tgt_seq = _sequence(found["tgtSeq"])
@@ -219,7 +225,8 @@ class Seller:
         try:
             return self.account.meet(read_quantity(found.get("amount"), "amount"))
         except AsksTooMuch as error:
-            raise self._left(str(error), cheat=True) from error
+            # What an interrupted purchase has paid for, the peer may know better than we do.
+            raise self._left(str(error), cheat=self.account.is_credit_known) from error
         except BadManifest as error:
             raise self._left(f"no amount to pay: {error}") from error
 

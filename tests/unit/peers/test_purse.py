@@ -113,6 +113,7 @@ def test_a_cheat_is_known_by_its_url_and_its_address_after_a_restart(purse: Purs
 def test_losses_add_up_by_pool_and_by_peer(purse: Purse, tmp_path: Path) -> None:
     path = tmp_path / "distrust.jsonl"
     found = Distrust(path)
+    purse.pay(TARGET, 70, 1)
     found.note(purse, URL, TARGET, Verdict("no answer", 10))
     found.note(purse, URL, STRANGER.address, Verdict("no answer", 5))
     found.note(purse, URL, TARGET, Verdict("no answer", 20))
@@ -120,6 +121,7 @@ def test_losses_add_up_by_pool_and_by_peer(purse: Purse, tmp_path: Path) -> None
         assert (known.lost(POOL_ID), known.lost(bytes(32))) == (35, 0)
         assert (known.lost_to(POOL_ID, TARGET), known.lost_to(POOL_ID, STRANGER.address)) == (30, 5)
         assert known.lost_to(bytes(32), TARGET) == 0
+        assert (known.promised_to(POOL_ID, TARGET), known.promised_to(POOL_ID, STRANGER.address)) == (70, 0)
         assert not known.is_banned(URL), "who is only slow may be tried again"
 
 

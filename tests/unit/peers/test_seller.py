@@ -196,6 +196,25 @@ def test_a_demand_within_the_bound_is_met_and_one_beyond_it_is_a_cheat(tmp_path:
     assert greedy.amounts == [(20, 1)], "and it was not paid more"
 
 
+def test_a_total_that_was_signed_before_is_offered_again_and_who_wants_more_for_it_is_left(tmp_path: Path) -> None:
+    """A cacher that was restarted just then never got it, and is no cheat; one that did get it is not paid twice."""
+    lost: dict[str, Any] = {"lost_before": max(PRICE, FIRST), "promised_before": 90}
+    with PayerLedger(tmp_path / "pool.ledger", "chain", DEPOSIT) as before:
+        before.promise(POOL_ID, TARGET, 90, 1)
+
+    async def work() -> None:
+        peer = Peer(sells=[chunk(0)])
+        async with dealing(peer, tmp_path, **lost) as seller:
+            await seller.shake_hands()
+            assert await seller.buy(0) == chunk(0)
+            assert (peer.amounts, seller.spent) == ([(90, 1)], 0)
+
+    run(work())
+    greedy = Peer(sells=[demand("PAYMENT_REQUIRED", 90 + PRICE)])
+    found = left(greedy, tmp_path, buying, **lost)
+    assert (found.verdict.cheat, greedy.amounts) == (False, [(90, 1)])
+
+
 def test_another_number_is_signed_for_the_same_total(tmp_path: Path) -> None:
     async def work() -> None:
         peer = Peer(sells=[demand("WRONG_SEQUENCE", 20, 3), chunk(0)])
