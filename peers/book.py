@@ -121,6 +121,16 @@ class Book(NamedTuple):
             return max(0, self.pool.remaining + rewarded - fee)
         return payment.promise.amount - self.record.paid - fee
 
+    def fee_worth(self, reward: int) -> int:
+        """Return the most that is worth offering for the settlement under way, in base units.
+
+        A quarter of what is at stake; for a double spend also what the slash pays back (protocol.md's rule).
+        """
+        quarter = self.unsettled // 4
+        if self.settling is not None and self._overspends(self.settling):
+            return max(quarter, self.pool.collateral - self.pool.deposit - 1 - reward)
+        return quarter
+
     def least_amount(self, price: int, first_amount: int) -> int:
         """Return the least total that pays for one more thing of this price."""
         first = self.record.paid + first_amount if self.best is None else 0

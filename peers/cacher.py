@@ -185,7 +185,7 @@ class Cacher:
                 {"resourceId": f"0x{found.resource_id.hex()}", "name": found.name, "chunkCount": found.chunk_count}
                 for found in self.shelf.resources
             ],
-            "unsettled": hex(sum(account.book.unsettled for account in self.accounts)),
+            "unsettled": hex(sum(account.book.unsettled for account in self.accounts if account.book.is_open)),
             "pools": rows,
             "counts": dict(self.desk.counts),
             "refusals": dict(self.desk.refusals),

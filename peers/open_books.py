@@ -50,6 +50,8 @@ class Settlement:
     attempts: int = 0
     error: str | None = None
     """Why the latest attempt failed, and what happens next."""
+    offered_at: int = 0
+    """The height at which this fee was first offered."""
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ class Distrust:
         return self._lost_to.get((cptx_hash.hex(), checksum_address(target)), 0)
 
     def promised_to(self, cptx_hash: bytes, target: bytes) -> int:
-        """Return the total that was signed to a peer when it was left, in base units: to sign it again costs nothing."""
+        """Return the total in base units that was signed to a peer when it was left: to sign it again costs nothing."""
         return self._promised_to.get((cptx_hash.hex(), checksum_address(target)), 0)
 
     def note(self, purse: Purse, url: str, target: bytes, verdict: Verdict) -> None:

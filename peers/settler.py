@@ -25,8 +25,15 @@ from .settlement import sign_settlement
 TICK_SECONDS: Final = 0.5
 PAUSE_SECONDS: Final = (0.25, 15.0)
 _FINAL: Final = frozenset({"POOL_SLASHED", "POOL_EXPIRED", "POOL_UNKNOWN"})
-_CHAIN_IS_AHEAD: Final = frozenset({"BAD_SEQUENCE", "AMOUNT_NOT_INCREASED", "REPLACEMENT_UNDERPRICED", "REPLACED"})
-_MORE_FEE: Final = frozenset({"MEMPOOL_FULL", "FEE_TOO_LOW"})
+_CHAIN_IS_AHEAD: Final = frozenset({"BAD_SEQUENCE", "AMOUNT_NOT_INCREASED"})
+_MORE_FEE: Final = frozenset({"MEMPOOL_FULL", "FEE_TOO_LOW", "REPLACEMENT_UNDERPRICED", "REPLACED"})
+_BLOCKS_WITHOUT: Final = 2
+"""After so many blocks without it, a settlement that waits is outbid: twice as much is offered."""
+_LAST_WAIT_SECONDS: Final = 45
+"""With less time than this until the pool's end there is one more wait for a node's answer: all that it is worth is
+offered..."""
+_LAST_TRIES_SECONDS: Final = 15
+"""... and with less than this where the node refuses at once."""
 _log = logging.getLogger(__name__)
 
 
@@ -123,6 +130,7 @@ class Settler:
                 return
             promise = settling.promise
             status = Settlement(reason, promise.amount, promise.tgt_seq, account.book.settling_fee)
+            status.offered_at = self._link.height
             account.settlement = status
             await self._store.save(account.book)
             account.is_kept = True
@@ -137,7 +145,7 @@ class Settler:
                 pause = min(2 * pause, PAUSE_SECONDS[1])
             done = account.book.record.seq >= promise.tgt_seq
             status.stage = Stage.SETTLED if done else Stage.LOST
-            status.error = None if done else _lost(account.book, status.error)
+            status.error = _slashed(account.book) if done else _lost(account.book, status.error)
         finally:
             self._at_work.discard(account.book.cptx_hash)
             self.wake()
@@ -169,6 +177,8 @@ class Settler:
         """Note why the node refused and what happens next; the proven state decides whether that is the end."""
         if refused.reason == "PENDING":
             status.error = "in no block yet; it is waited for"
+            if self._link.height - status.offered_at >= _BLOCKS_WITHOUT:
+                await self._offer(account, status, 2 * account.book.settling_fee, _LAST_WAIT_SECONDS)
             await asyncio.sleep(PAUSE_SECONDS[0])  # a node answers so after 30 seconds, another thing maybe at once
             return True
         next_step = "it is tried again"
@@ -176,11 +186,10 @@ class Settler:
             next_step = "final, once the chain proves it"
         elif refused.reason in _CHAIN_IS_AHEAD:
             next_step = "the chain is followed, then it is tried again"
-        elif refused.reason in _MORE_FEE and (fee := self._higher_fee(account)) > account.book.settling_fee:
-            account.book = account.book.raise_fee(fee)
-            await self._store.save(account.book)
-            status.fee = fee
-            next_step = f"it is tried again with a fee of {fee}"
+        elif refused.reason in _MORE_FEE:
+            fee = account.book.settling_fee
+            await self._offer(account, status, fee + fee // 4 + 1, _LAST_TRIES_SECONDS)
+            next_step = f"it is tried again with a fee of {account.book.settling_fee}"
         status.stage, status.error = Stage.RETRYING, f"{refused.reason}: {refused}; {next_step}"
         _log.warning("settlement of pool 0x%s: %s", account.book.cptx_hash.hex(), status.error)
         try:
@@ -190,10 +199,16 @@ class Settler:
             status.error += f" ({error})"
         return account.book.settling is None
 
-    def _higher_fee(self, account: Account) -> int:
-        """Return a quarter more, at most a quarter of what is at stake, and at least the chain's minimum."""
-        fee = account.book.settling_fee
-        return max(self._link.parameters.min_fee, min(fee + fee // 4 + 1, account.book.unsettled // 4))
+    async def _offer(self, account: Account, status: Settlement, fee: int, last_seconds: int) -> None:
+        """Offer a higher fee, if it is worth that: at least the chain's least, and all that it may in the last seconds."""
+        book, chain = account.book, self._link.parameters
+        most = book.fee_worth(self.policy.reward)
+        seconds_left = (book.pool.expires_at - self._link.height - 1) * chain.block_interval
+        fee = max(chain.min_fee, most if seconds_left < last_seconds else min(fee, most))
+        if fee > book.settling_fee:
+            account.book = book.raise_fee(fee)
+            await self._store.save(account.book)
+            status.fee, status.offered_at = fee, self._link.height
 
     async def _follow_heads(self) -> None:
         """Keep all books at the newest proven state, one pass after the other."""
@@ -237,6 +252,16 @@ class Settler:
                 )
             account.is_kept = False
             await self._store.forget(account.book.cptx_hash)
+
+
+def _slashed(book: Book) -> str | None:
+    """Return what a settlement that proved a double spend was paid; None for any other."""
+    if book.is_open:
+        return None
+    status = book.pool.status.name.lower()
+    return (
+        f"the creator had promised more than the deposit: the pool is {status}, and paid what remained and the reward"
+    )
 
 
 def _lost(book: Book, before: str | None) -> str:

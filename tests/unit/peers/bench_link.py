@@ -31,6 +31,8 @@ class BenchRpc(NodeRpc):
         self.bench = bench
         self.is_away = False
         self.is_sealing = True
+        self.is_full = False
+        """Whether blocks have no room for what is submitted."""
         self.faults: list[Exception | None] = []
         self.lost = 0
         self.submitted: list[str] = []
@@ -79,6 +81,8 @@ class BenchRpc(NodeRpc):
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
             raise fault
+        if self.is_full:
+            raise NodeRefused({"message": "pending", "data": {"reason": "PENDING"}})
         pooled = await self._answer("tx_submit", raw=parameters["raw"], wait="pooled", may_be_known=True)
         if not self.is_sealing:
             raise NodeRefused({"message": "pending", "data": {"reason": "PENDING"}})

@@ -39,10 +39,10 @@ PATIENCE_S: Final = 20
 class World:
     """One chain, one disk, and the pool; `settling` is a cacher's run, of which there may be several in turn."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, duration: int = 45) -> None:
         self.folder = folder
         self.bench = NodeBench()
-        self.pool_id = bytes.fromhex(self.bench.new_pool(1000, 1111, 45)[2:])
+        self.pool_id = bytes.fromhex(self.bench.new_pool(1000, 1111, duration)[2:])
         self.disk = MemoryDisk()
         self.accounts = Accounts()
         self.faults = Faults()

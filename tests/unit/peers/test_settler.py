@@ -6,6 +6,7 @@ Alice's pool has deposit 1000 and pays Bob, who sells at 10; the chain's fee is 
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,6 +202,31 @@ def test_a_fee_that_is_too_low_is_raised_for_the_same_payment(world: World, reas
             assert account.settlement.fee == 13
 
     world.run(work())
+
+
+def test_a_settlement_that_blocks_leave_out_offers_more_and_near_the_end_all_that_it_is_worth(tmp_path: Path) -> None:
+    """Else whoever fills the blocks at a little more than the least fee keeps it out until the pool is over."""
+    world = World(tmp_path, duration=50)
+
+    async def work() -> None:
+        async with world.settling():
+            world.rpc.is_full = True
+            account = await world.begin()
+            await world.pay(account, 500)
+            await world.until(lambda: len(world.rpc.submitted) > 2)
+            assert len(set(world.rpc.submitted)) == 1, "no block has come: it is waited for"
+            for blocks, fee in ((1, 10), (1, 20), (2, 40), (20, 125)):
+                await world.rpc.mine(blocks)
+                tried = len(world.rpc.submitted)
+                await world.until(lambda: len(world.rpc.submitted) > tried + 2)  # noqa: B023
+                assert account.settlement is not None
+                assert account.settlement.fee == fee
+            assert world.kept().settling_fee == 125
+            world.rpc.is_full = False
+            await world.until_stage(account, Stage.SETTLED)
+
+    with closing(world.bench):
+        world.run(work())
 
 
 def test_a_pool_that_others_slash_is_lost(world: World) -> None:
