@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from light.verify import Trust
 
 from .chain_link import ChainLink, connect_patiently
 from .desk import Desk
+from .manifest import BadManifest
 from .open_books import Account, Accounts
 from .payment_store import PaymentStore, StoreFailed
 from .price_list import CacherSettings, PriceList
@@ -27,6 +29,8 @@ from .settler import Settler
 from .shelf import Shelf
 from .signers import Signers, SignersInPlace
 from .transfer import NoAnswer, open_session
+
+_log = logging.getLogger(__name__)
 
 
 class Cacher:
@@ -108,10 +112,12 @@ class Cacher:
                 yield cacher
 
     async def _begin(self) -> None:
-        """Put the resources on the shelf and take the books from the disk."""
-        wanted = self._settings.resource_ids or await self._all_resources()
-        for resource_id in wanted:
-            await self.shelf.add(resource_id)
+        """Put the resources on the shelf and take the books from the disk.
+
+        What an origin does not give, or the disk, keeps nobody from settling: it raises only where nothing is to be
+        settled, for a resource that was named and where there is nothing to sell.
+        """
+        failure = await self._fill_shelf()
         for book in [*self._store.load()]:
             if not book.is_open:
                 await self._store.forget(book.cptx_hash)
@@ -119,16 +125,28 @@ class Cacher:
             manifest = self.shelf.find(book.pool.resource_id)
             terms = None if manifest is None else self._prices.of(manifest)
             self.accounts.add(Account(book, terms, paid_at=time.monotonic(), is_kept=True))
+        is_wanting = self._settings.resource_ids or not self.shelf.resources
+        if failure is not None and is_wanting and not [*self.accounts]:
+            raise failure
 
-    async def _all_resources(self) -> list[bytes]:
-        found = self.shelf.stored()
+    async def _fill_shelf(self) -> Exception | None:
+        """Put on the shelf what there is; return why something is not, if so."""
+        failure: Exception | None = None
+        wanted = [*(self._settings.resource_ids or self.shelf.stored())]
         try:
-            found += [resource_id for resource_id in await self.shelf.listed() if resource_id not in found]
+            if not self._settings.resource_ids:
+                wanted += [found for found in await self.shelf.listed() if found not in wanted]
         except NoAnswer as error:
-            if not found:
-                raise
-            self.shelf.origin_away = str(error)
-        return found
+            failure = error
+        for resource_id in wanted:
+            try:
+                await self.shelf.add(resource_id)
+            except (NoAnswer, BadManifest, OSError) as error:
+                failure = error
+                _log.warning("the resource 0x%s is not sold: %s", resource_id.hex(), error)
+        if failure is not None:
+            self.shelf.origin_away = str(failure)
+        return failure
 
     @asynccontextmanager
     async def _selling(self) -> AsyncIterator[None]:

@@ -231,9 +231,12 @@ class ChunkStore:
         self._bits.extend(bytes(max(0, -(-self.manifest.chunk_count // 8) - len(self._bits))))
 
     def _write_manifest(self) -> None:
+        text, kept = json.dumps(self.manifest.to_json()), self._folder / MANIFEST_FILE
+        if kept.exists() and kept.read_text() == text:
+            return  # a full disk does not keep anybody from reading what is there
         draft = self._folder / f"{MANIFEST_FILE}.new"
-        draft.write_text(json.dumps(self.manifest.to_json()))
-        draft.replace(self._folder / MANIFEST_FILE)
+        draft.write_text(text)
+        draft.replace(kept)
 
 
 def _draft_of(target: Path) -> Path:

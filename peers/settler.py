@@ -200,7 +200,7 @@ class Settler:
         return account.book.settling is None
 
     async def _offer(self, account: Account, status: Settlement, fee: int, last_seconds: int) -> None:
-        """Offer a higher fee, if it is worth that: at least the chain's least, and all that it may in the last seconds."""
+        """Offer a higher fee, if it is worth that: at least the chain's least, and near the end all that it may."""
         book, chain = account.book, self._link.parameters
         most = book.fee_worth(self.policy.reward)
         seconds_left = (book.pool.expires_at - self._link.height - 1) * chain.block_interval

@@ -122,7 +122,10 @@ class Shelf:
             self.origin_away = str(error)
             raise
         self.origin_away = None
-        await asyncio.to_thread(store.put, index, data)
+        try:
+            await asyncio.to_thread(store.put, index, data)
+        except OSError as error:  # a full disk, say: what was paid for is sold all the same
+            _log.warning("chunk %d of 0x%s is not kept: %s", index, store.manifest.resource_id.hex(), error)
         return data
 
     async def follow_live(self) -> None:

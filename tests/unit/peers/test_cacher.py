@@ -120,6 +120,29 @@ def test_what_is_named_must_be_there(world: SellingWorld) -> None:
         world.run(work())
 
 
+def test_what_an_origin_does_not_give_keeps_nobody_from_settling(world: SellingWorld) -> None:
+    async def boasting(request: web.Request) -> web.Response:
+        if request.path == "/resources":
+            return web.json_response({"resources": [{"resourceId": f"0x{'ab' * 32}"}]})
+        return web.json_response({"reason": "UNKNOWN_RESOURCE"}, status=404)
+
+    async def work() -> None:
+        async with world.selling(stop_seconds=0.05):
+            await world.shake()
+            await world.buy(0, 20)
+            world.rpc.is_away = True
+        async with serving(boasting) as url:
+            async with world.selling(origin=url, stop_seconds=0.05) as cacher:
+                assert [resource["name"] for resource in cacher.status()["resources"]] == ["a.bin"]
+                assert "404" in cacher.status()["originAway"]
+                world.rpc.is_away = True
+            async with world.selling(origin=url, resource_ids=(bytes(32),)):
+                pass  # nothing to sell, but something to settle
+        assert world.record == Target(1, 20)
+
+    world.run(work())
+
+
 def test_payments_of_another_address_or_by_another_process_are_not_touched(world: SellingWorld) -> None:
     genesis_hash = world.bench.domain.genesis_hash
     path = world.folder / "payments"

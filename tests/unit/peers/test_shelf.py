@@ -163,6 +163,24 @@ def test_a_chunk_is_fetched_once_however_many_ask_for_it(tmp_path: Path) -> None
     run(work())
 
 
+def test_a_chunk_that_the_disk_has_no_room_for_is_sold_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def work() -> None:
+        origin = Origin(MANIFEST)
+        async with shelves(tmp_path, origin) as shelf:
+            await shelf.add(ID)
+            monkeypatch.setattr(ChunkStore, "put", full)
+            for _ in range(2):
+                assert await shelf.chunk(ID, 0) == CONTENT[:10]
+            assert origin.asked.count(f"/chunk/0x{ID.hex()}/0") == 2
+
+    run(work())
+
+
 def test_what_does_not_verify_is_not_put_on_the_shelf(tmp_path: Path) -> None:
     async def work() -> None:
         origin = Origin(MANIFEST)
