@@ -34,6 +34,20 @@ RESERVED_CHUNKS: Final = 32
 RESERVED_SHARE: Final = 64
 """... but never more than this part of the deposit, which after a crash counts as promised."""
 Json = dict[str, Any]
+_REFUSED: Final = frozenset(
+    {
+        "FEE_TOO_LOW",
+        "ZERO_AMOUNT",
+        "COLLATERAL_TOO_LOW",
+        "BAD_DURATION",
+        "BAD_NONCE",
+        "NONCE_GAP",
+        "INSUFFICIENT_BALANCE",
+        "REPLACEMENT_UNDERPRICED",
+        "MEMPOOL_FULL",
+    }
+)
+"""A CreatePool that is refused so is in no mempool: nothing is left of it, and it is not submitted again."""
 
 
 class Caller(Protocol):
@@ -157,8 +171,10 @@ class ViewerPools:
             (self._folder / f"0x{cptx_hash.hex()}.json").write_text(json.dumps(kept))
             await self._chain.submit(raw)
             await self._chain.refresh()
-        except BaseException:
+        except BaseException as error:
             purse.ledger.close()
+            if isinstance(error, NodeRefused) and error.reason in _REFUSED:
+                self._forget(cptx_hash)
             raise
         return purse
 
@@ -167,9 +183,16 @@ class ViewerPools:
         try:
             await self._chain.submit(bytes.fromhex(known["raw"][2:]))
             await self._chain.refresh()
-        except NodeRefused:
+        except NodeRefused as error:
+            if error.reason in _REFUSED:
+                self._forget(bytes.fromhex(known["cptxHash"][2:]))
             return False
         return True
+
+    def _forget(self, cptx_hash: bytes) -> None:
+        """Delete what was kept of a pool that there is not, from which nothing was promised."""
+        for kind in ("json", "ledger"):
+            (self._folder / f"0x{cptx_hash.hex()}.{kind}").unlink(missing_ok=True)
 
     async def _next_nonce(self) -> int:
         """Return the nonce behind everything of this sender that is pending."""

@@ -107,7 +107,18 @@ def test_what_was_signed_and_its_ledger_are_on_disk_before_it_is_submitted(
     assert json.loads(kept.read_text())["raw"] == f"0x{chain.submitted[0].hex()}"
 
 
-@pytest.mark.parametrize("error", [NodeRefused({"data": {"reason": "INSUFFICIENT_BALANCE"}}), NodeAway("gone")])
+def test_nothing_is_left_of_a_pool_that_the_chain_refused(pools: ViewerPools, chain: Chain, tmp_path: Path) -> None:
+    """Else a later and smaller wish would submit the large one again, once there is money for it."""
+    chain.before = raise_(NodeRefused({"data": {"reason": "INSUFFICIENT_BALANCE"}}))
+    with pytest.raises(NodeRefused):
+        create(pools)
+    chain.before = lambda: None
+    assert [*tmp_path.rglob("0x*.*")] == []
+    assert find(pools) is None
+    assert len(chain.submitted) == 1
+
+
+@pytest.mark.parametrize("error", [NodeRefused({"data": {"reason": "STORAGE_FAILED"}}), NodeAway("gone")])
 def test_a_pool_that_was_not_made_leaves_no_lock(pools: ViewerPools, chain: Chain, error: Exception) -> None:
     chain.before = raise_(error)
     with pytest.raises(type(error)):
