@@ -34,6 +34,9 @@ _TRIAL_CHUNKS = 8
 _KEPT = 0.8
 """One more chunk is asked for at once as long as a peer keeps so much of its speed."""
 _ORIGIN_FAILURES_MAX = 20
+_GRACE_SECONDS = 3.0
+"""For so long a peer that was begun with, or that delivered, is counted on: others do not do its work meanwhile."""
+_SHAKING = "shaking hands"
 _log = logging.getLogger(__name__)
 
 
@@ -54,15 +57,28 @@ class _Deal:
 
     offer: Offer
     seller: Seller | None = None
-    state: str = "shaking hands"
+    state: str = _SHAKING
     paused_until: float = 0.0
     depth: int = 1
     rate: float = 0.0
     trial_from: tuple[float, int] = field(default_factory=lambda: (time.monotonic(), 0))
+    on_the_way: int = 0
+    """Chunks that it was asked for."""
+    moved: float = field(default_factory=time.monotonic)
+    """When it was begun with, was asked for something while it had nothing to do, or delivered last."""
 
     @property
     def is_over(self) -> bool:
         return self.state.startswith("left")
+
+    def is_silent(self, now: float) -> bool:
+        """Whether it has had its time and nothing came: anybody can announce an address that never answers."""
+        is_asked = self.on_the_way > 0 or self.state == _SHAKING
+        return is_asked and now - self.moved > _GRACE_SECONDS
+
+    def is_at_work(self, now: float) -> bool:
+        """Whether something is to be expected of it soon."""
+        return not self.is_over and self.paused_until <= now and not self.is_silent(now)
 
 
 class Buying:
@@ -98,7 +114,7 @@ class Buying:
         self._bytes = 0
         self._from_origin = 0
         self._origin_failures = 0
-        self._origin_words = "none was named"
+        self._origin_words = "none was named" if market.origin is None else "it was not asked"
 
     @asynccontextmanager
     async def running(self, urls: tuple[str, ...] = ()) -> AsyncIterator[None]:
@@ -177,12 +193,23 @@ class Buying:
             self._passed_over[offer.url] = why
             return
         self._passed_over.pop(offer.url, None)
-        if sum(not deal.is_over for deal in self._deals.values()) >= self._settings.peers_max:
+        if self._places_taken() >= self._settings.peers_max:
             self._spare[offer.url] = offer
             return
+        self._spare.pop(offer.url, None)
         deal = self._deals[offer.url] = _Deal(offer)
         self._dealing.add(task := self._tasks.create_task(self._deal(deal, self._purse)))
         task.add_done_callback(self._dealing.discard)
+
+    def _places_taken(self) -> int:
+        """Count the peers that deliver, or that have just been begun with."""
+        now = time.monotonic()
+        return sum(not deal.is_over and not deal.is_silent(now) for deal in self._deals.values())
+
+    def _take_spares(self) -> None:
+        """Begin with peers that there was no place for, as far as there is one now."""
+        for offer in [*self._spare.values()]:
+            self.add(offer)
 
     def _why_not(self, offer: Offer, purse: Purse) -> str | None:
         """Return why an offer is not taken, None where nothing is against it."""
@@ -223,9 +250,7 @@ class Buying:
                 self._distrust.note(purse, offer.url, offer.target, verdict)
             self._let_go(offer.target)
             self.queue.wake()
-            spare, self._spare = self._spare, {}
-            for other in spare.values():
-                self.add(other)
+            self._take_spares()
 
     async def _work(self, deal: _Deal, seller: Seller, purse: Purse, number: int) -> None:
         """Buy one chunk after the other; raises Left."""
@@ -265,15 +290,19 @@ class Buying:
     async def _buy(self, deal: _Deal, seller: Seller, index: int) -> None:
         target = deal.offer.target
         self._under_way.begin(target, index)
+        deal.moved = deal.moved if deal.on_the_way else time.monotonic()
+        deal.on_the_way += 1
         arrived = False
         try:
             self._keep(index, await seller.buy(index))
+            deal.moved = time.monotonic()
             arrived = True
         except NotThere:
             seller.lacks.add(index)
         except Busy as busy:
             deal.paused_until = time.monotonic() + busy.seconds
         finally:
+            deal.on_the_way -= 1
             if arrived:
                 self._under_way.end(target, index)
             else:
@@ -327,17 +356,16 @@ class Buying:
         """Tell at once, without a look at any chunk, that the origin has nothing to do."""
         now = time.monotonic()
         return any(
-            not deal.is_over and deal.paused_until <= now and deal.seller is not None and not deal.seller.lacks
-            for deal in self._deals.values()
+            deal.is_at_work(now) and deal.seller is not None and not deal.seller.lacks for deal in self._deals.values()
         )
 
     def _is_for_origin(self, index: int) -> bool:
         """Tell whether no peer that is at work, or about to be, could deliver a chunk."""
-        if self._unasked > 0 or self._is_held(index):
-            return False
         now = time.monotonic()
+        if (self._unasked > 0 and now - self._started < _GRACE_SECONDS) or self._is_held(index):
+            return False
         return not any(
-            not deal.is_over and deal.paused_until <= now and (deal.seller is None or index not in deal.seller.lacks)
+            deal.is_at_work(now) and (deal.seller is None or index not in deal.seller.lacks)
             for deal in self._deals.values()
         )
 
@@ -346,6 +374,7 @@ class Buying:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             self.queue.wake()  # for what comes with time alone: the end of a pause, or of patience
+            self._take_spares()
             now = time.monotonic()
             if self.queue.is_done:
                 self._moved = now

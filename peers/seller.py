@@ -15,10 +15,12 @@ import aiohttp
 
 from crypto.address import checksum_address, parse_address
 from crypto.words import UINT64_LIMIT
+from light.errors import ProofRefused
 
 from .account import Account, AsksTooMuch
 from .manifest import BadManifest, ChunkData, Manifest, WrongChunk
 from .manifest_reader import read_quantity
+from .node_rpc import NodeAway, NodeRefused
 from .payer_ledger import DepositExhausted
 from .purse import Purse, Verdict
 from .transfer import Answer, NoAnswer, ask, get_json
@@ -29,6 +31,7 @@ _EXCHANGES_MAX: Final = 8
 _PAUSE_SECONDS: Final = 0.02
 """Before the first repetition, four times as long before the second: meanwhile the chunk waits."""
 _STALE_PAUSE_SECONDS: Final = 0.1
+_NODE_PAUSE_SECONDS: Final = 0.5
 _PAUSE_SECONDS_MAX: Final = 30.0
 _ANSWER_BYTES_MAX: Final = 64 * 1024
 Json = dict[str, Any]
@@ -121,7 +124,7 @@ class Seller:
     async def shake_hands(self) -> None:
         """Show the pool to the peer, and learn what it wants; raises Left."""
         for _ in range(_ATTEMPTS):
-            documents = await self._documents(self._purse.cptx_hash, self.offer.target)
+            documents = await self._proofs()
             body = {"version": 1, "resourceId": f"0x{self.manifest.resource_id.hex()}", **documents}
             answer = await self._exchange("POST", "/handshake", body=json.dumps(body).encode())
             if answer.reason != "STALE_PROOF":
@@ -134,6 +137,20 @@ class Seller:
             self._take_terms(answer.json, documents)
         except (BadManifest, KeyError, TypeError, ValueError) as error:
             raise Left(Verdict(f"handshake not understood: {error}")) from error
+
+    async def _proofs(self) -> Json:
+        """Return what is shown to the peer; a node is waited for as long as a peer's reply. Raises Left."""
+        away: object = "the node gave no answer in time"
+        try:
+            async with asyncio.timeout(self._terms.reply_seconds):
+                while True:
+                    try:
+                        return await self._documents(self._purse.cptx_hash, self.offer.target)
+                    except (NodeAway, NodeRefused, ProofRefused) as error:
+                        away = error
+                    await asyncio.sleep(_NODE_PAUSE_SECONDS)
+        except TimeoutError:
+            raise Left(Verdict(f"no proofs to show to it: {away}")) from None
 
     def _take_terms(self, found: Json, documents: Json) -> None:
         target = parse_address(found["target"])

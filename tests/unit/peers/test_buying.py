@@ -7,8 +7,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from aiohttp import web
 
 from crypto.address import checksum_address
+from peers import buying as module
+from peers import seller as seller_module
+from peers.node_rpc import NodeAway
 from peers.payer_ledger import LedgerRefused
 from peers.payment import Payment, Promise
 from peers.progress import FetchFailed, Settings
@@ -17,7 +21,7 @@ from peers.seller import Offer
 from peers.viewer import Viewer
 
 from .market import DOMAIN, FIRST, PRICE, VIEWER, Market, open_market
-from .serving import run
+from .serving import run, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -195,6 +199,70 @@ def test_a_peer_that_does_not_come_again_is_waited_for_and_then_not(tmp_path: Pa
             assert not deal.purchase.store.has(4)
             await deal.buying.all_here()
             assert deal.buying.progress().from_origin == 0
+
+    run(work())
+
+
+# Strangers that waste time
+
+
+def test_announced_peers_that_never_answer_keep_neither_the_origin_nor_others_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can announce sixteen addresses; purchases waited for them for two minutes, and then failed."""
+    monkeypatch.setattr(module, "_GRACE_SECONDS", 0.3)
+    patient = Settings(reply_seconds=20, patience_seconds=30, tracker_seconds=0.1)
+
+    async def mute(_: web.Request) -> web.Response:
+        await asyncio.sleep(3600)
+        return web.Response()
+
+    async def work() -> None:
+        async with serving(mute) as url, buying(tmp_path, [], settings=patient) as deal:
+            for number in range(16):
+                deal.buying.add(Offer(f"{url}/{number}", bytes([number]) * 20, PRICE))
+            async with asyncio.timeout(10):
+                await everything(deal)
+            assert deal.buying.progress().from_origin == 20
+            await asyncio.sleep(0.5)
+            assert len(deal.urls) == 16, "those behind the first eight had their turn"
+
+    run(work())
+
+
+def test_a_node_that_is_away_for_a_moment_does_not_end_a_purchase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with buying(tmp_path, [{}], settings=QUICK, origin_works=False) as deal:
+            documents, asked = deal.market.chain.handshake_documents, []
+
+            async def sometimes(cptx_hash: bytes, target: bytes) -> Any:
+                asked.append(target)
+                if len(asked) == 1:
+                    raise NodeAway("nobody is there")
+                return await documents(cptx_hash, target)
+
+            monkeypatch.setattr(deal.market.chain, "handshake_documents", sometimes)
+            await everything(deal)
+            assert len(asked) > 1
+            assert deal.buying.progress().from_origin == 0
+
+    monkeypatch.setattr(seller_module, "_NODE_PAUSE_SECONDS", 0.1)
+    run(work())
+
+
+def test_without_a_node_a_peer_is_left_and_the_origin_delivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_cptx_hash: bytes, _target: bytes) -> Any:
+        raise NodeAway("nobody is there")
+
+    async def work() -> None:
+        async with buying(tmp_path, [{}], settings=QUICK) as deal:
+            monkeypatch.setattr(deal.market.chain, "handshake_documents", away)
+            await everything(deal)
+            found = deal.buying.progress()
+            assert found.from_origin == 20
+            assert "nobody is there" in found.peers[0].state
 
     run(work())
 
