@@ -47,6 +47,10 @@ class ChunkSource(Protocol):
         """Return a chunk that verifies; raises ChunkMissing."""
         ...
 
+    def piece(self, index: int, start: int, length: int) -> bytes:
+        """Return a part of a chunk that `read` has verified, as it is now; raises OSError."""
+        ...
+
 
 class OriginFiles:
     """A view over the original file or folder: nothing is copied."""
@@ -66,14 +70,20 @@ class OriginFiles:
             raise ChunkMissing(f"there is no chunk {index}")
         if index == 0 and self.manifest.has_index:
             return self.manifest.index()
+        try:
+            return self.manifest.verify_chunk(index, self.piece(index, 0, self.manifest.chunk_size(index)))
+        except (OSError, WrongChunk) as error:
+            file, _ = self.manifest.place(index)
+            raise ChunkMissing(f"{file.path} was changed or removed since it was published") from error
+
+    def piece(self, index: int, start: int, length: int) -> bytes:
+        """Return a part of a chunk, unverified; raises OSError."""
+        if index == 0 and self.manifest.has_index:
+            return self.manifest.index()[start : start + length]
         file, offset = self.manifest.place(index)
         path = self._root if self.manifest.is_single_file else self._root / file.path
-        try:
-            with path.open("rb", buffering=0) as reader:
-                data = os.pread(reader.fileno(), self.manifest.chunk_size(index), offset)
-            return self.manifest.verify_chunk(index, data)
-        except (OSError, WrongChunk) as error:
-            raise ChunkMissing(f"{file.path} was changed or removed since it was published") from error
+        with path.open("rb", buffering=0) as reader:
+            return os.pread(reader.fileno(), length, offset + start)
 
 
 class ChunkStore:

@@ -65,17 +65,20 @@ class LiveFolder:
         """Return a chunk; raises ChunkMissing, also when a file was removed or changed since it was taken."""
         if not self.has(index):
             raise ChunkMissing(f"there is no chunk {index} yet")
-        file, offset = self.manifest.place(index)
-        taken, size = self._taken[self.manifest.files.index(file)], self.manifest.chunk_size(index)
         try:
-            if taken.data is not None:
-                data = taken.data[offset : offset + size]
-            else:
-                with taken.path.open("rb", buffering=0) as reader:
-                    data = os.pread(reader.fileno(), size, offset)
-            return self.manifest.verify_chunk(index, data)
+            return self.manifest.verify_chunk(index, self.piece(index, 0, self.manifest.chunk_size(index)))
         except (OSError, WrongChunk, BadManifest) as error:
+            file, _ = self.manifest.place(index)
             raise ChunkMissing(f"{file.path} was changed or removed since it was published") from error
+
+    def piece(self, index: int, start: int, length: int) -> bytes:
+        """Return a part of a chunk, unverified; raises OSError."""
+        file, offset = self.manifest.place(index)
+        taken = self._taken[self.manifest.files.index(file)]
+        if taken.data is not None:
+            return taken.data[offset + start : offset + start + length]
+        with taken.path.open("rb", buffering=0) as reader:
+            return os.pread(reader.fileno(), length, offset + start)
 
     def scan(self, now: float) -> bool:
         """Take what is new and settled at the Unix time `now`; tell whether the manifest is a newer one.

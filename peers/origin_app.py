@@ -17,6 +17,8 @@ from .tracker import BadAnnouncement, Tracker, read_announcement, read_resource_
 
 _ANNOUNCEMENT_BYTES_MAX = 4096
 _INDEX_DIGITS_MAX = 10
+_PIECE_BYTES = 256 * 1024
+"""The usual length of a chunk, which is sent at once."""
 
 
 class OriginApp:
@@ -55,7 +57,7 @@ class OriginApp:
                 manifest = self._manifests[self._source(name).manifest.resource_id]
                 await send_bytes(send, 200, manifest, b"application/json")
             case ("GET", ["chunk", name, index]):
-                await send_bytes(send, 200, await self._chunk(self._source(name), index))
+                await _send_chunk(send, self._source(name), index)
             case ("GET", ["peers", name]):
                 entries = self.tracker.peers(self._source(name).manifest.resource_id, time.monotonic())
                 await send_json(send, 200, {"peers": [entry.to_json() for entry in entries]})
@@ -71,15 +73,6 @@ class OriginApp:
         except (ValueError, KeyError):
             raise Refused(404, "UNKNOWN_RESOURCE", "a resource of GET /resources", name[:80]) from None
 
-    async def _chunk(self, source: ChunkSource, text: str) -> bytes:
-        is_index = text.isascii() and text.isdigit() and len(text) <= _INDEX_DIGITS_MAX
-        if not is_index or not source.has(index := int(text)):
-            raise Refused(404, "UNKNOWN_CHUNK", f"a number below {source.manifest.chunk_count}", text[:80])
-        try:
-            return await asyncio.to_thread(source.read, index)
-        except ChunkMissing as error:
-            raise Refused(404, "UNKNOWN_CHUNK", str(error), text) from error
-
     def _announce(self, body: bytes) -> None:
         try:
             resource_id, entry = read_announcement(parse_json(body))
@@ -89,6 +82,26 @@ class OriginApp:
             raise Refused(404, "UNKNOWN_RESOURCE", "a resource of GET /resources")
         if not self.tracker.announce(resource_id, entry, time.monotonic()):
             raise Refused(503, "TOO_MANY_PEERS", "fewer peers of this resource")
+
+
+async def _send_chunk(send: Send, source: ChunkSource, text: str) -> None:
+    """Send a chunk that verifies, a large one in pieces: who reads slowly must not make us hold all of it."""
+    is_index = text.isascii() and text.isdigit() and len(text) <= _INDEX_DIGITS_MAX
+    if not is_index or not source.has(index := int(text)):
+        raise Refused(404, "UNKNOWN_CHUNK", f"a number below {source.manifest.chunk_count}", text[:80])
+    try:
+        data = await asyncio.to_thread(source.read, index)
+    except ChunkMissing as error:
+        raise Refused(404, "UNKNOWN_CHUNK", str(error), text) from error
+    if (size := len(data)) <= _PIECE_BYTES:
+        await send_bytes(send, 200, data)
+        return
+    del data
+    headers = [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % size)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for start in range(0, size, _PIECE_BYTES):
+        piece = await asyncio.to_thread(source.piece, index, start, min(_PIECE_BYTES, size - start))
+        await send({"type": "http.response.body", "body": piece, "more_body": start + _PIECE_BYTES < size})
 
 
 def _summary(source: ChunkSource) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto.address import checksum_address
+from peers import origin_app
 from peers.chunk_store import OriginFiles, cut_path
 from peers.manifest_reader import read_manifest
 from peers.origin_app import OriginApp
@@ -48,10 +49,13 @@ class Shop:
             sent.append(message)
 
         asyncio.run(self.app({"type": "http", "method": method, "path": path}, receive, send))
-        start, body = sent
+        start, *pieces = sent
+        assert [piece.get("more_body", False) for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+        body = b"".join(piece["body"] for piece in pieces)
         lengths = [value for name, value in start["headers"] if name == b"content-length"]
-        assert lengths == ([] if start["status"] == 204 else [str(len(body["body"])).encode()])
-        return start["status"], body["body"]
+        assert lengths == ([] if start["status"] == 204 else [str(len(body)).encode()])
+        self.pieces = len(pieces)
+        return start["status"], body
 
     def refused(self, method: str, path: str, *parts: bytes) -> tuple[int, str]:
         """Status and reason of a refusal, whose members are those of the protocol."""
@@ -87,6 +91,13 @@ def test_every_chunk_is_given_for_nothing(shop: Shop) -> None:
     found = [shop.ask("GET", f"/chunk/{shop.id}/{index}") for index in range(3)]
     assert [status for status, _ in found] == [200] * 3
     assert b"".join(body for _, body in found) == CONTENT
+
+
+@pytest.mark.parametrize(("piece", "count"), [(1000, 1), (999, 2), (300, 4)])
+def test_a_large_chunk_goes_out_in_pieces(shop: Shop, monkeypatch: pytest.MonkeyPatch, piece: int, count: int) -> None:
+    monkeypatch.setattr(origin_app, "_PIECE_BYTES", piece)
+    assert shop.ask("GET", f"/chunk/{shop.id}/1") == (200, CONTENT[1000:2000])
+    assert shop.pieces == count
 
 
 @pytest.mark.parametrize("index", ["3", "-1", "1.0", "", "x", "٣", "1" * 11, "0x1"])
