@@ -65,25 +65,44 @@ class DataDirectory:
         return self.path / KEY_FILE
 
     def exists(self) -> bool:
-        """Tell whether there is a chain here, after finishing what a crash interrupted. Raises OSError."""
+        """Tell whether there is a chain here, after finishing what a crash interrupted.
+
+        Raises StorageRefused while that is under way in another process, and OSError.
+        """
         if (self.path / _NEXT).exists():
-            with _locked(self.path):
-                _settle(self.path)
+            with self.held():
+                pass
         return self.chain.exists()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other process from making, replacing or opening a chain here; finish what a crash interrupted.
+
+        Raises StorageRefused where another one does, and OSError.
+        """
+        lock = DirectoryLock(self.path)
+        try:
+            if (self.path / _NEXT).exists():
+                _settle(self.path)
+            yield
+        finally:
+            del lock
 
 
 def create(path: Path, genesis: Genesis, keystore: bytes | None = None) -> DataDirectory:
     """Make a new chain in a directory that does not exist or is empty; raises StorageRefused and OSError."""
-    if DataDirectory(path).exists():
-        raise StorageRefused(f"there is a chain in {path} already: a new one is never put over it")
-    if path.exists() and (not path.is_dir() or {entry.name for entry in path.iterdir()} - {_DRAFT, *_NOT_OURS}):
-        raise StorageRefused(f"{path} is not empty: a new chain is never put over anything")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sync_directory(path.parent)
-    with _locked(path):
+    if path.exists() and not path.is_dir():
+        raise StorageRefused(f"{path} is not a directory: a new chain is never put over anything")
+    _make_directory(path)
+    directory = DataDirectory(path)
+    with directory.held():
+        if directory.chain.exists():
+            raise StorageRefused(f"there is a chain in {path} already: a new one is never put over it")
+        if {entry.name for entry in path.iterdir()} - {_DRAFT, *_NOT_OURS}:
+            raise StorageRefused(f"{path} is not empty: a new chain is never put over anything")
         _build(path / _DRAFT, genesis, keystore)
         _settle(path)
-    return DataDirectory(path)
+    return directory
 
 
 def replace(directory: DataDirectory, genesis: Genesis) -> None:
@@ -91,9 +110,21 @@ def replace(directory: DataDirectory, genesis: Genesis) -> None:
 
     Raises StorageRefused while something runs on the old one, and OSError.
     """
-    with _locked(directory.path), _locked(directory.chain):
+    with directory.held():
+        if directory.chain.is_mount():
+            raise StorageRefused(
+                f"{directory.chain} is a mount point and cannot be replaced: mount its directory instead"
+            )
         _build(directory.path / _DRAFT, genesis, None)
         _settle(directory.path)
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory and those above it, so that they survive a power cut; leaves one that exists as it is."""
+    for directory in (*reversed(path.parents), path):
+        if not directory.exists():
+            directory.mkdir(mode=0o700, exist_ok=True)
+            sync_directory(directory.parent)
 
 
 def _settle(path: Path) -> None:
@@ -126,18 +157,8 @@ def _build(draft: Path, genesis: Genesis, keystore: bytes | None) -> None:
     sync_directory(draft.parent)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a directory; raises StorageRefused where somebody else does."""
-    lock = DirectoryLock(path)
-    try:
-        yield
-    finally:
-        del lock
-
-
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

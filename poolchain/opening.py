@@ -59,8 +59,9 @@ def open_chain(
     Raises StorageRefused (missing, locked, another genesis), StorageDamaged, NotOneChain or RecordConflict, each with
     one sentence for the operator.
     """
-    stated = stated_genesis(directory)
-    with closing(signing_record.open_existing(directory.record)) as record:
+    stated_genesis(directory)  # refuses where there is no chain to hold
+    with directory.held(), closing(signing_record.open_existing(directory.record)) as record:
+        stated = stated_genesis(directory)
         opened = leveldb.open_existing(directory.chain, memory.database, accept=lambda reader: _accept(reader, record))
         with closing(opened.store) as kv:
             store = ChainStore(kv, memory.tails_bytes)

@@ -19,7 +19,18 @@ TOKEN: Final = 10**DECIMALS
 """Base units of one token."""
 TEXT_CHARACTERS_MAX: Final = 80
 _TOKENS = re.compile(r"([0-9]+)(?:\.([0-9]+))?", re.ASCII)
-_BASE_UNITS = re.compile(r"(?<![0-9A-Za-z.])[0-9]{12,39}(?![0-9A-Za-z])", re.ASCII)
+_ABOUT_AMOUNTS: Final = frozenset(
+    {
+        "AMOUNT_NOT_INCREASED",
+        "COLLATERAL_TOO_LOW",
+        "FEE_TOO_LOW",
+        "INSUFFICIENT_BALANCE",
+        "REPLACED",
+        "REPLACEMENT_UNDERPRICED",
+    }
+)
+"""Refusals that speak of nothing else that is counted."""
+_NUMBER = re.compile(r"\b[0-9]{1,39}\b(?!%| %)", re.ASCII)
 _BLOCKS = re.compile(r"([0-9]+)(?: ?blocks?)?", re.ASCII)
 _TIME = re.compile(r"(?:[0-9]+[smhd])+", re.ASCII)
 _TIME_PART = re.compile(r"([0-9]+)([smhd])", re.ASCII)
@@ -57,12 +68,11 @@ def tokens_text(amount: int) -> str:
     return f"{format_tokens(amount)} {'token' if amount == TOKEN else 'tokens'}"
 
 
-def amounts_as_tokens(sentence: str) -> str:
-    """Return a node's sentence with its amounts of base units as tokens.
-
-    Told by their size: from 10^11 on, which no nonce, height or time here reaches and every amount of use does.
-    """
-    return _BASE_UNITS.sub(lambda found: tokens_text(int(found[0])), sentence)
+def amounts_as_tokens(sentence: str, reason: str) -> str:
+    """Return a node's sentence with its amounts of base units as tokens, where its numbers are amounts."""
+    if reason not in _ABOUT_AMOUNTS:
+        return sentence
+    return _NUMBER.sub(lambda found: tokens_text(int(found[0])), sentence)
 
 
 def parse_duration(text: str, block_interval: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from poolchain import data_directory
 from poolchain.data_directory import DataDirectory, create, replace
 from poolchain.devnet import devnet_genesis, devnet_keys
 from poolchain.opening import open_chain
@@ -58,13 +59,11 @@ def test_a_new_chain_is_whole(tmp_path: Path) -> None:
 
 def test_nothing_is_put_over_anything(tmp_path: Path) -> None:
     create(tmp_path / "chain", OLD)
-    with pytest.raises(StorageRefused, match="a chain in"):
-        create(tmp_path / "chain", NEW)
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "letter.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
-    for name in ("files", "file"):
-        with pytest.raises(StorageRefused, match="is not empty"):
+    for name, why in (("chain", "a chain in"), ("files", "is not empty"), ("file", "is not a directory")):
+        with pytest.raises(StorageRefused, match=why):
             create(tmp_path / name, NEW)
     assert chain_in(tmp_path / "chain") == 1
 
@@ -92,6 +91,66 @@ def test_a_chain_in_use_is_not_replaced(tmp_path: Path) -> None:
     with open_chain(directory, KEYS.authority), pytest.raises(StorageRefused, match="in use"):
         replace(directory, NEW)
     assert chain_in(tmp_path / "chain") == 1
+
+
+def test_a_chain_that_is_a_link_is_replaced_and_what_it_leads_to_is_left(tmp_path: Path) -> None:
+    directory = create(tmp_path / "chain", OLD)
+    directory.chain.rename(tmp_path / "fast")
+    directory.chain.symlink_to(tmp_path / "fast")
+    assert chain_in(directory.path) == 1
+    replace(directory, NEW)
+    assert chain_in(directory.path) == 2
+    assert (tmp_path / "fast" / "CURRENT").exists()
+
+
+def test_while_one_makes_replaces_or_opens_a_chain_every_other_is_refused(tmp_path: Path) -> None:
+    """Two that had seen an empty directory both put a chain there; the second deleted the first, a running node's too."""
+    (tmp_path / "new").mkdir()
+    with DataDirectory(tmp_path / "new").held(), pytest.raises(StorageRefused, match="in use"):
+        create(tmp_path / "new", NEW)
+    directory = create(tmp_path / "chain", OLD)
+    with directory.held():
+        with pytest.raises(StorageRefused, match="in use"):
+            replace(directory, NEW)
+        with pytest.raises(StorageRefused, match="in use"):
+            chain_in(directory.path)
+        (directory.path / ".next").mkdir()  # as if something were to be finished
+        with pytest.raises(StorageRefused, match="in use"):
+            directory.exists()
+    assert chain_in(directory.path) == 1
+
+
+def test_whoever_waited_for_the_lock_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked before the lock may be otherwise under it."""
+    path = tmp_path / "chain"
+    lock = data_directory.DirectoryLock
+
+    def late(where: Path) -> Any:
+        monkeypatch.setattr(data_directory, "DirectoryLock", lock)
+        create(path, OLD)
+        return lock(where)
+
+    path.mkdir()
+    monkeypatch.setattr(data_directory, "DirectoryLock", late)
+    with pytest.raises(StorageRefused, match="a chain in"):
+        create(path, NEW)
+    assert chain_in(path) == 1
+
+
+def test_where_the_database_is_everything_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody who looks meanwhile finds a chain without its record or its key."""
+    names: list[str] = []
+    rename = Path.rename
+
+    def noted(source: Path, target: Path) -> Path:
+        names.append(target.name)
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    create(tmp_path / "chain", OLD, b"{}")
+    placed = [name for name in names if name in WHOLE | {"authority.json"}]
+    assert sorted(placed[:-1]) == ["authority.json", "genesis.json", "signing.record"]
+    assert placed[-1] == "chain"
 
 
 def test_a_creation_that_is_cut_short_anywhere_left_all_or_nothing(tmp_path: Path) -> None:
