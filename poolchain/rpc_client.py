@@ -33,7 +33,7 @@ class RpcFailure(Failure):
         self.code = int(error["code"])
         reason = str(self.data.get("reason") or "UNKNOWN")
         super().__init__(
-            amounts_as_tokens(str(error["message"])),
+            amounts_as_tokens(str(error["message"]), reason),
             reason=reason,
             expected=self.data.get("expected"),
             given=self.data.get("given"),

@@ -150,7 +150,9 @@ def _endings() -> Iterator[None]:
 
 def _failure(error: BaseException) -> BaseException:
     if isinstance(error, NodeRefused):
-        return Failure(amounts_as_tokens(f"{error}"), reason=error.reason, expected=error.expected, given=error.given)
+        return Failure(
+            amounts_as_tokens(f"{error}", error.reason), reason=error.reason, expected=error.expected, given=error.given
+        )
     for kinds, ending, reason in _REASONS:
         if isinstance(error, kinds):
             return ending(f"{error}".rstrip(".") + ".", reason=reason)

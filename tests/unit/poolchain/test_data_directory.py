@@ -13,6 +13,7 @@ from poolchain import data_directory
 from poolchain.data_directory import DataDirectory, create, replace
 from poolchain.devnet import devnet_genesis, devnet_keys
 from poolchain.opening import open_chain
+from storage.directory import DirectoryLock
 from storage.kv import StorageRefused
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def test_a_chain_that_is_a_link_is_replaced_and_what_it_leads_to_is_left(tmp_pat
 
 
 def test_while_one_makes_replaces_or_opens_a_chain_every_other_is_refused(tmp_path: Path) -> None:
-    """Two that had seen an empty directory both put a chain there; the second deleted the first, a running node's too."""
+    """Two that had both seen an empty directory put a chain there, one over the other, and over a running node's."""
     (tmp_path / "new").mkdir()
     with DataDirectory(tmp_path / "new").held(), pytest.raises(StorageRefused, match="in use"):
         create(tmp_path / "new", NEW)
@@ -123,12 +124,11 @@ def test_while_one_makes_replaces_or_opens_a_chain_every_other_is_refused(tmp_pa
 def test_whoever_waited_for_the_lock_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked before the lock may be otherwise under it."""
     path = tmp_path / "chain"
-    lock = data_directory.DirectoryLock
 
-    def late(where: Path) -> Any:
-        monkeypatch.setattr(data_directory, "DirectoryLock", lock)
+    def late(where: Path) -> DirectoryLock:
+        monkeypatch.setattr(data_directory, "DirectoryLock", DirectoryLock)
         create(path, OLD)
-        return lock(where)
+        return DirectoryLock(where)
 
     path.mkdir()
     monkeypatch.setattr(data_directory, "DirectoryLock", late)

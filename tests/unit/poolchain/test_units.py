@@ -111,11 +111,19 @@ def test_time_is_shown_in_its_two_largest_units() -> None:
     assert format_seconds(59) == "59s"
 
 
-def test_amounts_in_a_sentence_become_tokens_and_nothing_else_does() -> None:
-    said = "expected a fee of at least 1000000000000, given 999 at block 123456789 of 1700000000"
-    assert amounts_as_tokens(said).startswith(
-        "expected a fee of at least 0.000001 tokens, given 999 at block 123456789 of"
-    )
-    assert amounts_as_tokens("given 1000000000000000000") == "given 1 token"
-    untouched = f"0x{'1' * 40} and 0x{'2' * 64}, {'3' * 40}, 1.{'0' * 18}"
-    assert amounts_as_tokens(untouched) == untouched
+@pytest.mark.parametrize(
+    ("reason", "said", "shown"),
+    [
+        (
+            "FEE_TOO_LOW",
+            "at least 1000000000000, given 100000000",
+            "at least 0.000001 tokens, given 0.0000000001 tokens",
+        ),
+        ("COLLATERAL_TOO_LOW", "above 1000000000000000000, given 0", "above 1 token, given 0 tokens"),
+        ("BAD_DURATION", "1 to 1000000 blocks, given 1000000000000", "1 to 1000000 blocks, given 1000000000000"),
+        ("NONCE_GAP", "nonce 0, given 1000000000000", "nonce 0, given 1000000000000"),
+        ("INSUFFICIENT_BALANCE", "0x1234 and a1 and 5 %", "0x1234 and a1 and 5 %"),
+    ],
+)
+def test_amounts_become_tokens_where_a_sentence_is_about_amounts(reason: str, said: str, shown: str) -> None:
+    assert amounts_as_tokens(said, reason) == shown
