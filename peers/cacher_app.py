@@ -7,13 +7,13 @@ from typing import Final
 
 import msgspec
 
-from crypto.nesting import nests_deeper
+from light.errors import ProofRefused
+from light.parsing import parse_json
 
 from .asgi import Gone, Receive, Scope, Send
 from .cacher import Cacher
 from .refused import Refused
 
-NESTING_MAX: Final = 16
 HANDSHAKE_BYTES_MAX: Final = 256 * 1024
 """Far more than three documents have."""
 _CHUNK: Final = re.compile(r"/chunk/0x([0-9a-f]{64})/(0|[1-9][0-9]{0,15})", re.ASCII)
@@ -84,12 +84,10 @@ async def _read_json(scope: Scope, receive: Receive) -> object:
             raise Refused("TOO_LARGE", f"at most {HANDSHAKE_BYTES_MAX} bytes", "more")
         if not message.get("more_body"):
             break
-    if nests_deeper(bytes(body), NESTING_MAX):
-        raise Refused("MALFORMED", f"JSON of at most {NESTING_MAX} levels", "more")
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise Refused("MALFORMED", "JSON", error) from error
+        return parse_json(bytes(body))
+    except ProofRefused as error:
+        raise Refused("MALFORMED", "JSON, no member twice", error) from error
 
 
 async def _respond(send: Send, status: int, body: bytes, kind: bytes, headers: list[tuple[bytes, bytes]]) -> None:

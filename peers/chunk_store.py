@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,14 @@ class OriginFiles:
     def has(self, index: int) -> bool:
         """Tell whether the resource has such a chunk."""
         return 0 <= index < self.manifest.chunk_count
+
+    def are_whole(self) -> bool:
+        """Tell whether the files are there and as long as the manifest says; what is in them `read` tells."""
+        for file in self.manifest.files:
+            path = self._root if self.manifest.is_single_file else self._root / file.path
+            if not path.is_file() or path.stat().st_size != file.size:
+                return False
+        return True
 
     def read(self, index: int) -> ChunkData:
         """Return a chunk; raises ChunkMissing, also when the file was changed since it was published."""
@@ -183,30 +192,17 @@ class ChunkStore:
         self._write_manifest()
         self._grow()
 
-    def is_at(self, target: Path) -> bool:
-        """Tell whether the whole resource, as its manifest has it, is in a file or folder already. Reads all of it."""
-        files = OriginFiles(target, self.manifest)
-        try:
-            for file in self.manifest.files:
-                path = target if self.manifest.is_single_file else target / file.path
-                if path.stat().st_size != file.size:
-                    return False
-            for index in range(self.manifest.chunk_count):
-                files.read(index)
-        except (OSError, ChunkMissing):
-            return False
-        return True
-
     def expect_place(self, target: Path) -> None:
         """Raise OSError where `export` could not write, as far as can be told before anything is bought."""
-        if not self.manifest.is_single_file:
-            target.mkdir(parents=True, exist_ok=True)
-            target = target / "resource"
-        elif target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "expected the name of a file, for the resource is one", str(target))
-        draft = _draft_of(target)
-        draft.touch()
-        draft.unlink()
+        for file in self.manifest.files:
+            place = target if self.manifest.is_single_file else target / file.path
+            if place.exists() and not place.is_file():
+                raise FileExistsError(errno.EEXIST, "expected the name of a file, for this is none", str(place))
+            folder = next(parent for parent in place.absolute().parents if parent.exists())
+            if not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "expected a folder", str(folder))
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "nothing can be written here", str(folder))
 
     def export(self, target: Path) -> None:
         """Write the whole resource to a file, or for a folder to a new folder; raises ChunkMissing and OSError."""
@@ -224,13 +220,16 @@ class ChunkStore:
         shutil.rmtree(self._folder)
 
     def _write_file(self, file: FileEntry, target: Path) -> None:
-        draft = _draft_of(target)
-        with draft.open("wb") as out:
-            for index in range(file.first_chunk, file.first_chunk + file.chunk_count):
-                out.write(self.read(index))
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(target)
+        draft = target.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            with draft.open("xb") as out:
+                for index in range(file.first_chunk, file.first_chunk + file.chunk_count):
+                    out.write(self.read(index))
+                out.flush()
+                os.fsync(out.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def _note(self, index: int, *, here: bool) -> None:
         bit = 1 << (index & 7)
@@ -247,10 +246,6 @@ class ChunkStore:
         draft = self._folder / f"{MANIFEST_FILE}.new"
         draft.write_text(text)
         draft.replace(kept)
-
-
-def _draft_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.part")
 
 
 def cut_path(root: Path, *, chunk_bytes: int = CHUNK_BYTES_DEFAULT, price_per_chunk: int) -> Manifest:

@@ -186,7 +186,7 @@ class Desk:
                 if now.pool is not None:
                     book = book.follow(now.pool, now.target, now.head.header.height)
         except (NodeAway, NodeRefused, ProofRefused) as error:
-            raise Refused("STALE_PROOF", "documents against the newest head", error) from error
+            raise Refused("NOT_READY", "a node that answers", error) from error
         return book
 
     def _expect_open(self) -> None:

@@ -27,6 +27,11 @@ from .manifest import (
 
 MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
 """Leaf hashes of about 900,000 chunks: 200 GiB at the default size."""
+BRACKETS_MAX: Final = 300_000
+"""Of objects and arrays, and in names: a folder of 80,000 files, the most that an index has room for, needs a quarter.
+
+Each costs a hundred bytes and more when it is read.
+"""
 NESTING_MAX: Final = 8
 """Levels of objects and arrays; a manifest has three."""
 SIZE_LIMIT: Final = 2**53
@@ -169,6 +174,8 @@ def _list(value: object, name: str) -> list[object]:
 def _parse(data: bytes) -> dict[str, Any]:
     if len(data) > MANIFEST_BYTES_MAX:
         raise BadManifest(f"expected at most {MANIFEST_BYTES_MAX} bytes, given {len(data)}")
+    if data.count(b"[") + data.count(b"{") > BRACKETS_MAX:
+        raise BadManifest(f"expected at most {BRACKETS_MAX} objects and arrays")
     if nests_deeper(data, NESTING_MAX):
         raise BadManifest(f"not JSON of at most {NESTING_MAX} levels")
     try:

@@ -33,7 +33,7 @@ class OriginClient:
         answer = await self._ask(url, MANIFEST_BYTES_MAX)
         if answer.status != 200:
             raise NoAnswer(f"{url}: status {answer.status}, {answer.reason}")
-        manifest = read_manifest(answer.body, domain)
+        manifest = await asyncio.to_thread(read_manifest, answer.body, domain)
         if manifest.resource_id != resource_id:
             raise BadManifest("the manifest is of another resource")
         return manifest

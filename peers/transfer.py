@@ -73,6 +73,10 @@ async def ask(
     try:
         async with session.request(method, url, data=body, headers=sent, allow_redirects=False) as response:
             return Answer(response.status, await _read(response, limit), _retry_after(response))
+    except aiohttp.InvalidURL as error:
+        raise NoAnswer(f"{url[:_WORDS_MAX]} is no address") from error
+    except aiohttp.ClientSSLError as error:
+        raise NoAnswer(f"{_place(url)} cannot be trusted: {str(error)[:_WORDS_MAX]}") from error
     except aiohttp.ClientConnectorError as error:
         raise NoAnswer(f"nothing answers at {_place(url)}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:

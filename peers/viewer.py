@@ -26,7 +26,7 @@ from crypto.eip712 import Domain
 from crypto.signature import SigningKey
 
 from .buying import Buying, Market
-from .chunk_store import MANIFEST_FILE, ChunkStore
+from .chunk_store import MANIFEST_FILE, ChunkMissing, ChunkStore, OriginFiles
 from .manifest import BadManifest, Manifest
 from .manifest_reader import read_manifest
 from .node_rpc import Json
@@ -250,13 +250,26 @@ class Purchase:
         await asyncio.to_thread(self.store.export, out)
         return report
 
-    def is_at(self, out: Path) -> bool:
+    async def is_at(self, out: Path) -> bool:
         """Tell whether all of it is in a file or folder already, so that nothing need be bought. Reads all of that.
 
-        Raises OSError where nothing could be written there either.
+        Raises OSError where it is not, and could not be written there either.
         """
-        self.store.expect_place(out)
-        return self._has_ended() and self.store.is_at(out)
+        if self._has_ended() and await self._is_whole(OriginFiles(out, self.manifest)):
+            return True
+        await asyncio.to_thread(self.store.expect_place, out)
+        return False
+
+    async def _is_whole(self, files: OriginFiles) -> bool:
+        """Compare files with the manifest, chunk by chunk: whoever waits may give up."""
+        try:
+            if not await asyncio.to_thread(files.are_whole):
+                return False
+            for index in range(self.manifest.chunk_count):
+                await asyncio.to_thread(files.read, index)
+        except (OSError, ChunkMissing):
+            return False
+        return True
 
     async def _until_here(self, buying: Buying, on_progress: Callable[[Progress], object] | None) -> None:
         waiting = asyncio.ensure_future(buying.all_here())

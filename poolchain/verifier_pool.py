@@ -42,6 +42,10 @@ _PAUSE_SECONDS: Final = 30.0
 """Before processes are started again, where they could not be started or never answered."""
 _SILENCE_SECONDS: Final = 30.0
 """A verifier that has work and gives no answer for so long is stopped or stuck: a group takes some milliseconds."""
+_SECOND_LOOK_SECONDS: Final = 1.0
+"""It is ended when it still has not answered then: we may have been stopped ourselves, with all verifiers."""
+_START_FACTOR: Final = 4
+"""Its first answer may take so many times as long, for it has to start before."""
 _HOME: Final = Path(__file__).resolve().parents[1]
 """Where the rooms are; a verifier finds them from there."""
 _log = logging.getLogger(__name__)
@@ -165,13 +169,15 @@ class VerifierPool(Generic[T]):
 
     def _watch(self) -> None:
         """End verifiers that have been silent over their work; look again later while others have some."""
-        working = [verifier for verifier in self._verifiers if verifier.under_way]
-        for verifier in working:
-            if verifier.silence_seconds > _SILENCE_SECONDS:
+        silent = [verifier for verifier in self._verifiers if verifier.is_silent]
+        pause = _SECOND_LOOK_SECONDS if silent else _SILENCE_SECONDS
+        for verifier in silent:
+            if verifier.is_suspect:
                 _log.warning("a verifier is ended that does not answer: pid=%d", verifier.pid)
                 verifier.kill()
-        loop = asyncio.get_running_loop()
-        self._watching = loop.call_later(_SILENCE_SECONDS, self._watch) if working else None
+            verifier.is_suspect = True
+        is_working = any(verifier.under_way for verifier in self._verifiers)
+        self._watching = asyncio.get_running_loop().call_later(pause, self._watch) if is_working else None
 
     def _start_again_later(self) -> None:
         """Allow another start after a pause."""
@@ -250,6 +256,8 @@ class _Verifier(asyncio.Protocol):
     ) -> None:
         self.under_way: deque[_Group] = deque()
         self.has_answered = False
+        self.is_suspect = False
+        """Whether it was silent when it was looked at last."""
         self._heard = time.monotonic()
         self._process = process
         self._answered = answered
@@ -262,9 +270,10 @@ class _Verifier(asyncio.Protocol):
         return self._process.pid
 
     @property
-    def silence_seconds(self) -> float:
-        """Since it last answered, or was given work when it had none."""
-        return time.monotonic() - self._heard
+    def is_silent(self) -> bool:
+        """Whether it has work and has not answered for too long, since it was given some when it had none."""
+        limit = _SILENCE_SECONDS * (1 if self.has_answered else _START_FACTOR)
+        return bool(self.under_way) and time.monotonic() - self._heard > limit
 
     def take(self, group: _Group) -> None:
         """Have a group checked."""
@@ -282,8 +291,10 @@ class _Verifier(asyncio.Protocol):
             self._transport.close()
 
     def kill(self) -> None:
-        """End a process that does not listen."""
+        """End a process that does not listen, and do without its answers from now on."""
         self._process.kill()
+        if self._transport is not None:
+            self._transport.abort()
 
     def is_gone(self) -> bool:
         """Whether the process has ended, which takes it from the system's list as well."""
@@ -310,6 +321,7 @@ class _Verifier(asyncio.Protocol):
             del self._received[:end]
             self.has_answered = True
             self._heard = time.monotonic()
+            self.is_suspect = False
             self._answered(self.under_way.popleft(), found)
 
     def connection_lost(self, _: Exception | None) -> None:

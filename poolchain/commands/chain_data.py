@@ -78,7 +78,8 @@ def _written(name: str) -> Iterator[TextIO]:
 def import_command(*, file: Any, data_dir: Path | None, as_json: bool) -> None:
     """Execute the blocks of FILE behind a stopped node's head; every rule, root and seal is checked.
 
-    Blocks that the chain has already are skipped. A data directory that does not exist is made from the file's genesis.
+    Blocks that the chain has already are skipped. A data directory that does not exist is made from the file's genesis;
+    where none is named it is a devnet's or a node's, as the file's authority says.
     """
     with problems():
         genesis = read_genesis(file)

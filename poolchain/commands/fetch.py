@@ -38,9 +38,9 @@ def fetch_command(*, wish: Wish, out: Path) -> None:
     found: dict[str, Any] = {}
     was_there = False
 
-    def is_here(purchase: Purchase) -> bool:
+    async def is_here(purchase: Purchase) -> bool:
         nonlocal was_there
-        was_there = purchase.is_at(out)
+        was_there = await purchase.is_at(out)
         return was_there
 
     async def save(purchase: Purchase) -> Progress:

@@ -95,7 +95,7 @@ def viewing_options(command: Any) -> Any:
 
 
 def run_purchase(
-    wish: Wish, work: Callable[[Purchase], Awaitable[T]], is_here: Callable[[Purchase], bool] = lambda _: False
+    wish: Wish, work: Callable[[Purchase], Awaitable[T]], is_here: Callable[[Purchase], Awaitable[bool]] | None = None
 ) -> T:
     """Open what is wished for, fund it unless it `is_here`, and do `work` with it; raises Failure."""
     log_to_stderr("ERROR")
@@ -110,7 +110,9 @@ def run_purchase(
 
 
 @asynccontextmanager
-async def _open(wish: Wish, facts: ChainFacts, is_here: Callable[[Purchase], bool]) -> AsyncIterator[Purchase]:
+async def _open(
+    wish: Wish, facts: ChainFacts, is_here: Callable[[Purchase], Awaitable[bool]] | None
+) -> AsyncIterator[Purchase]:
     try:
         blocks = parse_duration(wish.duration, facts.block_interval)
     except BadUnits as error:
@@ -126,7 +128,7 @@ async def _open(wish: Wish, facts: ChainFacts, is_here: Callable[[Purchase], boo
         purchase = await viewer.open(wish.resource_id, origin=wish.origin, peers=wish.peers, publisher=wish.publisher)
         count, here = purchase.manifest.chunk_count, purchase.store.count()
         is_wanting = here < count or purchase.manifest.live is not None
-        if not await asyncio.to_thread(is_here, purchase) and is_wanting:
+        if not (is_here is not None and await is_here(purchase)) and is_wanting:
             cptx_hash = await purchase.fund(deposit=wish.deposit, duration=blocks, price_max=wish.price_max)
             purse = purchase.purse
             left = 0 if purse is None else purse.ledger.left

@@ -115,30 +115,55 @@ def test_an_index_needs_no_fetching(tmp_path: Path, hls: Path) -> None:
         assert store.read(0) == store.manifest.index()
 
 
-def test_a_copy_that_is_complete_is_known_for_what_it_is(tmp_path: Path, film: Path, hls: Path) -> None:
+def test_files_that_are_not_there_or_of_another_size_are_not_whole(film: Path, hls: Path) -> None:
     for source in (film, hls):
-        manifest = cut(source)
-        with ChunkStore(tmp_path / f"store of {source.name}", manifest) as store:
-            assert store.is_at(source)
-            assert not store.is_at(tmp_path / "nothing")
-            changed = source if source.is_file() else source / "low/3.ts"
-            whole = changed.read_bytes()
-            for other in (whole + b"x", whole[:-1], b"x" + whole[1:]):
-                changed.write_bytes(other)
-                assert not store.is_at(source)
+        files = OriginFiles(source, cut(source))
+        assert files.are_whole()
+        changed = source if source.is_file() else source / "low/2.ts"
+        whole = changed.read_bytes()
+        changed.write_bytes(whole + b"x")
+        assert not files.are_whole()
+        changed.unlink()
+        assert not files.are_whole()
+        os.mkfifo(changed)
+        assert not files.are_whole()
 
 
 def test_where_nothing_can_be_written_is_known_before_anything_is_bought(tmp_path: Path, film: Path, hls: Path) -> None:
     with ChunkStore(tmp_path / "s", cut(film)) as store:
         store.expect_place(tmp_path / "new.bin")
         store.expect_place(film)
-        with pytest.raises(IsADirectoryError):
-            store.expect_place(hls)
-        with pytest.raises(OSError, match="new"):
-            store.expect_place(tmp_path / "no folder" / "new.bin")
+        store.expect_place(tmp_path / "new folder" / "new.bin")
+        os.mkfifo(tmp_path / "pipe")
+        for place in (hls, tmp_path / "pipe", Path("/dev/null")):
+            with pytest.raises(FileExistsError):
+                store.expect_place(place)
     with ChunkStore(tmp_path / "t", cut(hls)) as store:
         store.expect_place(tmp_path / "new folder")
-        with pytest.raises(FileExistsError):
+        store.expect_place(hls)
+        with pytest.raises(NotADirectoryError):
             store.expect_place(film)
-    assert not [*tmp_path.rglob("*.part")]
-    assert film.stat().st_size == 10 * CHUNK - 30
+        (tmp_path / "other" / "low" / "1.ts").mkdir(parents=True)
+        with pytest.raises(FileExistsError):
+            store.expect_place(tmp_path / "other")
+    assert not (tmp_path / "new folder").exists()
+
+
+def test_a_folder_without_rights_is_known_too(tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != tmp_path)
+    with ChunkStore(tmp_path / "s", cut(film)) as store, pytest.raises(PermissionError):
+        store.expect_place(tmp_path / "new folder" / "new.bin")
+
+
+def test_names_that_are_as_long_as_they_may_be_are_written(tmp_path: Path) -> None:
+    root = tmp_path / "source"
+    root.mkdir()
+    (root / ("n" * 255)).write_bytes(b"long")
+    (root / "a").write_bytes(b"short")
+    manifest = cut(root)
+    with filled(tmp_path / "s", OriginFiles(root, manifest)) as store:
+        store.export(tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        "n" * 255: b"long",
+        "a": b"short",
+    }

@@ -111,7 +111,7 @@ def test_without_a_node_an_older_head_is_not_enough(world: SellingWorld) -> None
             await world.rpc.mine()
             await world.until(lambda: world.link.height >= 2)
             world.rpc.is_away = True
-            await world.refused("STALE_PROOF", cacher.desk.handshake(old))
+            await world.refused("NOT_READY", cacher.desk.handshake(old))
 
     world.run(work())
 

@@ -11,7 +11,15 @@ import pytest
 
 from crypto.eip712 import Domain
 from peers.manifest import BadManifest, Manifest, make_fixed
-from peers.manifest_reader import MANIFEST_BYTES_MAX, NESTING_MAX, SIZE_LIMIT, check_path, read_manifest, read_quantity
+from peers.manifest_reader import (
+    BRACKETS_MAX,
+    MANIFEST_BYTES_MAX,
+    NESTING_MAX,
+    SIZE_LIMIT,
+    check_path,
+    read_manifest,
+    read_quantity,
+)
 
 from .manifests import folder, live, read, single
 
@@ -186,6 +194,8 @@ def test_brackets_and_bytes_are_bounded() -> None:
         read_manifest(deep[1:-1].encode())
     with pytest.raises(BadManifest, match=f"at most {MANIFEST_BYTES_MAX} bytes"):
         read_manifest(bytes(MANIFEST_BYTES_MAX + 1))
+    with pytest.raises(BadManifest, match=f"at most {BRACKETS_MAX} objects and arrays"):
+        read_manifest(b"[" + b"[]," * BRACKETS_MAX + b"[]]")
 
 
 @pytest.mark.parametrize("path", ["a", "a/b.ts", "Ünder/1 2.m3u8", "é" * 127, "/".join(["x" * 250] * 4)])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 
 from crypto.signature import SigningKey
-from peers.manifest import BadManifest, Manifest, live_id, make_live
+from peers.manifest import BadManifest, LivePart, Manifest, live_id, make_live
 from peers.progress import FetchFailed, Settings
 from peers.viewer import Price, PriceUnknown, Viewer
 
@@ -285,6 +286,28 @@ def test_two_processes_do_not_buy_the_same(tmp_path: Path) -> None:
                     with pytest.raises(BlockingIOError, match="another process is fetching"):
                         await second.open(market.manifest.resource_id, origin=market.origin_url)
             await buy(market, tmp_path)
+
+    run(work())
+
+
+def test_what_is_whole_at_its_place_need_not_be_bought(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            open_market(tmp_path, 10, cachers=[]) as market,
+            Viewer(market.chain, VIEWER, tmp_path / "viewer", QUICK) as viewer,
+        ):
+            purchase = await viewer.open(market.manifest.resource_id, origin=market.origin_url)
+            assert await purchase.is_at(market.file)
+            other = tmp_path / "other.bin"
+            assert not await purchase.is_at(other)
+            other.write_bytes(bytes(market.file.stat().st_size))
+            assert not await purchase.is_at(other)
+            with pytest.raises(FileExistsError):
+                await purchase.is_at(tmp_path)
+            for ended in (False, True):
+                part = LivePart("concert", VIEWER.address, 1, ended=ended, signature=bytes(65))
+                purchase.store.manifest = replace(market.manifest, live=part)
+                assert await purchase.is_at(market.file) is ended, "a live one that grows is never whole"
 
     run(work())
 

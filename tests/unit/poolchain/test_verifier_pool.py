@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from crypto.eip712 import Domain
 from poolchain import verifier_pool
 from poolchain.transaction_check import verify
-from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool, _Verifier
+from poolchain.verifier_pool import GROUP_MAX, IN_PLACE_MAX, VerifierPool, _Group, _Verifier
+from poolchain.verifier_process import packed
 from tests.workbench import Workbench
 
 from .pools import run_closing, until
@@ -126,11 +128,14 @@ def test_after_a_pause_what_could_not_be_started_is_started(
     with_pool(story)
 
 
-def test_a_process_that_is_stopped_is_ended_and_its_work_done_by_others(
-    started: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verifier_pool, "_SILENCE_SECONDS", 1.0)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier_pool, "_SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr(verifier_pool, "_SECOND_LOOK_SECONDS", 0.3)
 
+
+@pytest.mark.usefixtures("impatient")
+def test_a_process_that_is_stopped_is_ended_and_its_work_done_here(started: list[int]) -> None:
     async def story(pool: VerifierPool[Any]) -> None:
         await start(pool)
         await pool.many([b"good"] * (4 * GROUP_MAX))
@@ -142,9 +147,63 @@ def test_a_process_that_is_stopped_is_ended_and_its_work_done_by_others(
         await pool.many([b"good"] * GROUP_MAX)
         await until(lambda: len(pool.pids) == 2 and pool._starting is None)
         assert started[1] in pool.pids, "who answers is left alone"
-        await asyncio.sleep(2.2)
+        await asyncio.sleep(1.5)
         assert len(pool.pids) == 2, "who has nothing to do may be silent"
         assert pool._watching is None
+
+    with_pool(story)
+
+
+def test_silence_counts_from_the_last_answer_or_from_the_first_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    async def story(process: subprocess.Popen[bytes]) -> None:
+        nonlocal now
+        group = _Group([b"good"], asyncio.get_running_loop().create_future())
+        verifier = _Verifier(process, lambda *_: None, lambda _: None)
+        now = 1_000.0
+        silent = []
+
+        def after(seconds: float) -> None:
+            nonlocal now
+            now += seconds
+            silent.append(verifier.is_silent)
+
+        after(0)  # it has nothing to do
+        verifier.take(group)
+        after(119)  # it may still be starting
+        verifier.take(group)
+        after(2)
+        verifier.data_received(packed([b"answer"]))
+        after(29)  # it answers, though it always has work
+        after(2)
+        verifier.is_suspect = True
+        verifier.data_received(packed([b"answer"]))
+        after(0)
+        assert silent == [False, False, True, False, True, False]
+        assert not verifier.is_suspect
+
+    with subprocess.Popen(["sleep", "60"]) as process:
+        asyncio.run(story(process))
+        process.kill()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_all_of_us_may_be_stopped_for_a_while(started: list[int]) -> None:
+    """What is found silent first may only just have gone on."""
+
+    async def story(pool: VerifierPool[Any]) -> None:
+        await start(pool)
+        await pool.many([b"good"] * (4 * GROUP_MAX))
+        for pid in started:
+            os.kill(pid, signal.SIGSTOP)
+        asking = asyncio.create_task(pool.many([b"good"] * (8 * GROUP_MAX)))
+        await until(lambda: all(verifier.is_suspect for verifier in pool._verifiers))
+        for pid in started:
+            os.kill(pid, signal.SIGCONT)
+        assert len(await asking) == 8 * GROUP_MAX
+        assert sorted(pool.pids) == sorted(started)
 
     with_pool(story)
 
