@@ -11,13 +11,14 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
 
 from crypto.address import checksum_address
 
 from .chunk_store import ChunkMissing, ChunkStore
+from .deal import DEPTH_MAX, GRACE_SECONDS, Deal
 from .manifest import BadManifest, ChunkData, Manifest
 from .origin_client import OriginClient
 from .payer_ledger import LedgerRefused
@@ -29,14 +30,7 @@ from .transfer import NoAnswer
 from .under_way import UnderWay
 
 _TICK_SECONDS = 0.2
-_DEPTH_MAX = 4
-_TRIAL_CHUNKS = 8
-_KEPT = 0.8
-"""One more chunk is asked for at once as long as a peer keeps so much of its speed."""
 _ORIGIN_FAILURES_MAX = 20
-_GRACE_SECONDS = 3.0
-"""For so long a peer that was begun with, or that delivered, is counted on: others do not do its work meanwhile."""
-_SHAKING = "shaking hands"
 _log = logging.getLogger(__name__)
 
 
@@ -49,36 +43,6 @@ class Market:
     origin: OriginClient | None
     terms: Terms
     settings: Settings
-
-
-@dataclass(slots=True)
-class _Deal:
-    """One peer at work."""
-
-    offer: Offer
-    seller: Seller | None = None
-    state: str = _SHAKING
-    paused_until: float = 0.0
-    depth: int = 1
-    rate: float = 0.0
-    trial_from: tuple[float, int] = field(default_factory=lambda: (time.monotonic(), 0))
-    on_the_way: int = 0
-    """Chunks that it was asked for."""
-    moved: float = field(default_factory=time.monotonic)
-    """When it was begun with, was asked for something while it had nothing to do, or delivered last."""
-
-    @property
-    def is_over(self) -> bool:
-        return self.state.startswith("left")
-
-    def is_silent(self, now: float) -> bool:
-        """Whether it has had its time and nothing came: anybody can announce an address that never answers."""
-        is_asked = self.on_the_way > 0 or self.state == _SHAKING
-        return is_asked and now - self.moved > _GRACE_SECONDS
-
-    def is_at_work(self, now: float) -> bool:
-        """Whether something is to be expected of it soon."""
-        return not self.is_over and self.paused_until <= now and not self.is_silent(now)
 
 
 class Buying:
@@ -102,7 +66,7 @@ class Buying:
         self._unasked = 0
         self._held = {index: target for target, indices in under_way.before.items() for index in indices}
         """Chunks that a peer was paid for before an interruption, and that nobody else is to be paid for meanwhile."""
-        self._deals: dict[str, _Deal] = {}
+        self._deals: dict[str, Deal] = {}
         self._spare: dict[str, Offer] = {}
         """Peers that there was no place for: they take over when one is left."""
         self._passed_over: dict[str, str] = {}
@@ -197,7 +161,7 @@ class Buying:
             self._spare[offer.url] = offer
             return
         self._spare.pop(offer.url, None)
-        deal = self._deals[offer.url] = _Deal(offer)
+        deal = self._deals[offer.url] = Deal(offer)
         self._dealing.add(task := self._tasks.create_task(self._deal(deal, self._purse)))
         task.add_done_callback(self._dealing.discard)
 
@@ -223,7 +187,7 @@ class Buying:
             return "has cheated before"
         return None
 
-    async def _deal(self, deal: _Deal, purse: Purse) -> None:
+    async def _deal(self, deal: Deal, purse: Purse) -> None:
         """Shake hands and buy until the peer is left."""
         offer = deal.offer
         seller = deal.seller = Seller(
@@ -240,7 +204,7 @@ class Buying:
             await seller.shake_hands()
             deal.state = "buying"
             async with asyncio.TaskGroup() as workers:
-                for number in range(min(_DEPTH_MAX, seller.account.chunks_max)):
+                for number in range(min(DEPTH_MAX, seller.account.chunks_max)):
                     workers.create_task(self._work(deal, seller, purse, number))
         except* Left as group:
             verdict = group.exceptions[0].verdict if isinstance(group.exceptions[0], Left) else Verdict("left")
@@ -252,7 +216,7 @@ class Buying:
             self.queue.wake()
             self._take_spares()
 
-    async def _work(self, deal: _Deal, seller: Seller, purse: Purse, number: int) -> None:
+    async def _work(self, deal: Deal, seller: Seller, purse: Purse, number: int) -> None:
         """Buy one chunk after the other; raises Left."""
         again = [*self._under_way.before.get(deal.offer.target, [])] if number == 0 else []
         while True:
@@ -270,7 +234,7 @@ class Buying:
                 await self.queue.wait_for_change()
                 continue
             await self._buy(deal, seller, index)
-            self._measure(deal, seller)
+            deal.measure(seller.account.bought)
 
     def _next(self, seller: Seller, again: list[int]) -> int | None:
         while again:
@@ -287,11 +251,10 @@ class Buying:
     def _let_go(self, target: bytes) -> None:
         self._held = {index: owner for index, owner in self._held.items() if owner != target}
 
-    async def _buy(self, deal: _Deal, seller: Seller, index: int) -> None:
+    async def _buy(self, deal: Deal, seller: Seller, index: int) -> None:
         target = deal.offer.target
         self._under_way.begin(target, index)
-        deal.moved = deal.moved if deal.on_the_way else time.monotonic()
-        deal.on_the_way += 1
+        deal.ask()
         arrived = False
         try:
             self._keep(index, await seller.buy(index))
@@ -320,17 +283,6 @@ class Buying:
         lost = self._distrust.lost(purse.cptx_hash)
         if not seller.account.bought and lost and lost * denominator >= purse.deposit * numerator:
             raise Left(Verdict("not paid: this pool has lost its share to unknown peers"))
-
-    def _measure(self, deal: _Deal, seller: Seller) -> None:
-        """Have more chunks on the way unless that has proved slower; the account keeps the loss within its bound."""
-        since, count = deal.trial_from
-        bought = seller.account.bought - count
-        if bought < _TRIAL_CHUNKS * deal.depth:
-            return
-        rate = bought / max(time.monotonic() - since, 1e-9)
-        deal.depth = min(deal.depth + 1, _DEPTH_MAX) if rate > _KEPT * deal.rate else max(deal.depth - 1, 1)
-        deal.rate = rate
-        deal.trial_from = (time.monotonic(), seller.account.bought)
 
     async def _from_origin_loop(self) -> None:
         """Fetch what no peer can deliver now."""
@@ -362,7 +314,7 @@ class Buying:
     def _is_for_origin(self, index: int) -> bool:
         """Tell whether no peer that is at work, or about to be, could deliver a chunk."""
         now = time.monotonic()
-        if (self._unasked > 0 and now - self._started < _GRACE_SECONDS) or self._is_held(index):
+        if (self._unasked > 0 and now - self._started < GRACE_SECONDS) or self._is_held(index):
             return False
         return not any(
             deal.is_at_work(now) and (deal.seller is None or index not in deal.seller.lacks)

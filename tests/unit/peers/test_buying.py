@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from crypto.address import checksum_address
-from peers import buying as module
+from peers import buying as buying_module
+from peers import deal as deal_module
 from peers import seller as seller_module
 from peers.node_rpc import NodeAway
 from peers.payer_ledger import LedgerRefused
@@ -210,7 +211,8 @@ def test_announced_peers_that_never_answer_keep_neither_the_origin_nor_others_ba
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody can announce sixteen addresses; purchases waited for them for two minutes, and then failed."""
-    monkeypatch.setattr(module, "_GRACE_SECONDS", 0.3)
+    for module in (buying_module, deal_module):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
     patient = Settings(reply_seconds=20, patience_seconds=30, tracker_seconds=0.1)
 
     async def mute(_: web.Request) -> web.Response:
