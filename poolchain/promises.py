@@ -16,6 +16,7 @@ from peers.payer_ledger import LedgerInUse, LedgerRefused, PayerLedger
 
 from .failure import Unavailable
 from .home import home
+from .private_files import make_private_directory
 
 PATIENCE_SECONDS: Final = 10.0
 """Signing takes some milliseconds: others are waited for, but not a purchase that goes on."""
@@ -35,6 +36,7 @@ def pools_folder() -> Path:
 
 def open_promises(genesis_hash: bytes, cptx_hash: bytes) -> PayerLedger:
     """Open the ledger of a pool, for this process alone; the limit is the caller's to keep. Raises Unavailable."""
+    make_private_directory(pools_folder())
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

@@ -190,7 +190,7 @@ def _block(sealed: SealedHeader) -> str:
 
 
 def _tokens(amount: int) -> str:
-    return f"{tokens_text(amount)}"
+    return tokens_text(amount)
 
 
 def _hex(data: bytes) -> str:

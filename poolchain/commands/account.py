@@ -83,7 +83,7 @@ def show_command(*, address: bytes, client: ChainClient) -> None:
     text = checksum_address(address)
     emit(
         {"address": text, "balance": hex(account.balance), "nonce": hex(account.nonce)},
-        aligned([("Address", text), ("Balance", f"{tokens_text(account.balance)}"), ("Nonce", str(account.nonce))]),
+        aligned([("Address", text), ("Balance", tokens_text(account.balance)), ("Nonce", str(account.nonce))]),
     )
 
 

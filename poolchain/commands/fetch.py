@@ -87,7 +87,7 @@ def _text(report: Progress, out: Path) -> str:
     rows = [
         ("Saved", str(out)),
         ("Fetched", f"{report.bytes_fetched} bytes in {report.seconds:.1f} s"),
-        ("Spent", f"{tokens_text(report.spent)}"),
+        ("Spent", tokens_text(report.spent)),
         *((f"  {peer.url}", f"{peer.chunks} chunks, {tokens_text(peer.spent)}, {peer.state}") for peer in report.peers),
         ("From the origin", f"{report.from_origin} chunks"),
     ]

@@ -65,6 +65,6 @@ def _describe(transaction: dict[str, Any]) -> str:
 
 def _field(name: str, value: str) -> str:
     if name in _AMOUNTS:
-        return f"{tokens_text(number(value))}"
+        return tokens_text(number(value))
     is_number = value.startswith("0x") and len(value) <= 18
     return str(number(value)) if is_number else value

@@ -184,7 +184,7 @@ def _worth_rows(worth: Worth, facts: ChainFacts) -> list[tuple[str, str]]:
     if worth.gain:
         rows += [
             ("Worth now", f"{tokens_text(worth.gain)}, less the fee"),
-            ("  due", f"{tokens_text(worth.due)}"),
+            ("  due", tokens_text(worth.due)),
             ("  remaining", f"{tokens_text(worth.remaining)} in the pool"),
             ("Settle within", format_duration(worth.blocks_left, facts.block_interval)),
         ]

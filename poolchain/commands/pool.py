@@ -104,8 +104,8 @@ def _terms(
 
 def _terms_rows(fields: dict[str, Any], facts: ChainFacts) -> list[tuple[str, str]]:
     return [
-        ("Deposit", f"{tokens_text(fields['deposit'])}"),
-        ("Collateral", f"{tokens_text(fields['collateral'])}"),
+        ("Deposit", tokens_text(fields["deposit"])),
+        ("Collateral", tokens_text(fields["collateral"])),
         ("Duration", format_duration(fields["duration"], facts.block_interval)),
     ]
 
@@ -123,7 +123,7 @@ def show_command(*, cptx_hash: bytes, target: bytes | None, client: ChainClient)
     if target is not None:
         record = client.target(cptx_hash, target)
         found["target"] = {"target": checksum_address(target), "seq": hex(record.seq), "paid": hex(record.paid)}
-        rows += [("Payee", checksum_address(target)), ("  had", f"{tokens_text(record.paid)}")]
+        rows += [("Payee", checksum_address(target)), ("  had", tokens_text(record.paid))]
         rows += [("  next number", str(record.seq + 1))]
     emit(found, aligned(rows))
 

@@ -92,7 +92,7 @@ def describe_receipt(
     found = [("Transaction", receipt["transactionHash"])]
     if receipt["cptxHash"] is not None:
         found.append(("Pool", receipt["cptxHash"]))
-    found += [(title, f"{tokens_text(number(receipt[name]))}") for name, title in _AMOUNTS if receipt[name] is not None]
+    found += [(title, tokens_text(number(receipt[name]))) for name, title in _AMOUNTS if receipt[name] is not None]
     return f"{head}\n{aligned([*found, *rows])}"
 
 

@@ -43,5 +43,5 @@ def transfer_command(
     facts = client.facts()
     fields = {"to": to, "amount": amount, "fee": fee, "nonce": nonce}
     raw = sign_with_nonce(client, facts, "Transfer", fields, signer.key(facts))
-    rows = [("Amount", f"{tokens_text(amount)}"), ("To", checksum_address(to))]
+    rows = [("Amount", tokens_text(amount)), ("To", checksum_address(to))]
     report(deliver(client, facts, raw, delivery), facts, rows)

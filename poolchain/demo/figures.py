@@ -32,7 +32,7 @@ class Figures:
 
     def expect_tokens(self, name: str, expected: int, found: int) -> None:
         """Compare one amount of base units."""
-        self.expect(name, f"{tokens_text(expected)}", f"{tokens_text(found)}")
+        self.expect(name, tokens_text(expected), tokens_text(found))
 
     def expect_effect(self, name: str, expected: Effect, receipt: Mapping[str, Any]) -> None:
         """Compare a receipt with the rules."""
