@@ -99,7 +99,7 @@ async def _switch_all(
     found = []
     async with link.running(), Viewer(link, VIEWER, folder / "viewer", Settings(peers_max=1)) as viewer:
         purchase = await viewer.open(resource_id, peers=cachers)
-        await purchase.fund()
+        await purchase.fund(price_max=PRICE)
         async with purchase.buying() as buying:
             watch = _Watch(buying)
             buying.queue.want(purchase.store.missing())

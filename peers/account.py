@@ -47,11 +47,21 @@ class Account:
         """What would be lost if the peer gave nothing more."""
         return self.credit + self.on_the_way * self.price
 
+    @property
+    def debt(self) -> int:
+        """What this peer has had and not given, in all purchases from this pool."""
+        return self.lost_before + (self.exposure if self.is_credit_known else 0)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether it has had so much for nothing that no chunk can be paid for any more."""
+        return self.is_credit_known and not self.on_the_way and not self.has_room()
+
     def has_room(self) -> bool:
         """Tell whether one more chunk can be on the way without exceeding the bound."""
         if self.is_first or not self.is_credit_known:
             return self.on_the_way == 0
-        return self.credit >= self.price or (self.on_the_way + 1) * self.price <= self.bound
+        return self.credit >= self.price or (self.on_the_way + 1) * self.price + self.lost_before <= self.bound
 
     def order(self) -> int:
         """Put one more chunk on the way and return the total to be promised for it."""
@@ -73,13 +83,16 @@ class Account:
         if not self.is_credit_known:
             if demanded - self.promised > max(0, self.bound - self.lost_before):
                 raise AsksTooMuch(f"asks for {demanded - self.promised} more for one chunk of {self.price}")
-            self.credit = max(0, demanded - self.promised - self.price)
+            extra = demanded - self.promised
+            self.credit = max(0, extra - self.price)
+            # What it asks less than a price for, it gives back of what it has had.
+            self.lost_before = max(0, self.lost_before - max(0, self.price - extra))
             self.promised = max(self.promised, demanded)
             self.is_credit_known = True
             return self.promised
         extra = demanded - self.promised
         if extra > 0:
-            if self.exposure + extra > self.bound:
+            if self.exposure + self.lost_before + extra > self.bound:
                 raise AsksTooMuch(f"asks for {extra} beyond what was paid for chunks of {self.price}")
             self.credit += extra
             self.promised = demanded

@@ -124,12 +124,16 @@ class Book(NamedTuple):
     def fee_worth(self, reward: int) -> int:
         """Return the most that is worth offering for the settlement under way, in base units.
 
-        A quarter of what is at stake; for a double spend also what the slash pays back (protocol.md's rule).
+        A quarter of what it brings: what comes after it brings nothing to it, and the fee is paid out of it. For a
+        double spend the slash pays more of a fee back than it takes, up to a sum (protocol.md's rule).
         """
-        quarter = self.unsettled // 4
-        if self.settling is not None and self._overspends(self.settling):
-            return max(quarter, self.pool.collateral - self.pool.deposit - 1 - reward)
-        return quarter
+        if self.settling is None:
+            return 0
+        due = self.settling.promise.amount - self.record.paid
+        if due <= self.pool.remaining:
+            return due // 4
+        rewarded = self.pool.collateral - self.pool.deposit - 1
+        return max((self.pool.remaining + rewarded) // 4, min(rewarded - reward, self.pool.remaining + rewarded - 1))
 
     def least_amount(self, price: int, first_amount: int) -> int:
         """Return the least total that pays for one more thing of this price."""
@@ -174,9 +178,9 @@ class Book(NamedTuple):
             raise ValueError("nothing to settle, or a settlement is under way")
         return self._replace(settling=payment, settling_fee=fee)
 
-    def raise_fee(self, fee: int) -> Book:
-        """Offer more for the settlement under way: the same payment in another Settlement."""
-        return self._replace(settling_fee=max(fee, self.settling_fee))
+    def offer(self, fee: int) -> Book:
+        """Offer another fee for the settlement under way: the same payment in another Settlement."""
+        return self._replace(settling_fee=fee)
 
     def follow(self, pool: Pool, record: Target, height: int) -> Book:
         """Go on to a newer committed state; an older one changes nothing."""

@@ -74,7 +74,7 @@ class Buying:
         self._tasks: asyncio.TaskGroup | None = None
         self._dealing: set[asyncio.Task[None]] = set()
         self._started = time.monotonic()
-        self._moved = self._started
+        self._moved = self._peers_moved = self._started
         self._bytes = 0
         self._from_origin = 0
         self._origin_failures = 0
@@ -86,7 +86,7 @@ class Buying:
 
         Raises FetchFailed when nobody can deliver, LedgerRefused, BadManifest and OSError.
         """
-        self._started = self._moved = time.monotonic()
+        self._started = self._moved = self._peers_moved = time.monotonic()
         self._unasked = 0 if self._purse is None else 1 + len(urls)
         if self._purse is None:
             self._held.clear()
@@ -106,6 +106,18 @@ class Buying:
             if failed is None:
                 raise
             raise _first(failed) from None
+        finally:
+            self._note_debts()
+
+    def _note_debts(self) -> None:
+        """Remember what peers have had and not given when a purchase ends: they work it off in the next one."""
+        for deal in self._deals.values():
+            seller, purse = deal.seller, self._purse
+            if purse is None or seller is None or deal.is_over:
+                continue
+            debt = seller.account.debt
+            if debt != self._distrust.past(purse.cptx_hash, deal.offer.target).debt:
+                self._distrust.note(purse, deal.offer.url, deal.offer.target, Verdict("the purchase ended"), debt)
 
     async def all_here(self) -> None:
         """Wait until everything that is wanted is in the store."""
@@ -166,9 +178,9 @@ class Buying:
         task.add_done_callback(self._dealing.discard)
 
     def _places_taken(self) -> int:
-        """Count the peers that deliver, or that have just been begun with."""
+        """Count the peers that are bought from, or have just been begun with."""
         now = time.monotonic()
-        return sum(not deal.is_over and not deal.is_silent(now) for deal in self._deals.values())
+        return sum(deal.holds_place(now) for deal in self._deals.values())
 
     def _take_spares(self) -> None:
         """Begin with peers that there was no place for, as far as there is one now."""
@@ -197,8 +209,8 @@ class Buying:
             purse=purse,
             terms=self._terms,
             documents=self._documents,
-            lost_before=self._distrust.lost_to(purse.cptx_hash, offer.target),
-            promised_before=self._distrust.promised_to(purse.cptx_hash, offer.target),
+            past=self._distrust.past(purse.cptx_hash, offer.target),
+            on_part=deal.move,
         )
         try:
             await seller.shake_hands()
@@ -211,7 +223,7 @@ class Buying:
             deal.state = f"left: {verdict.reason}"
             _log.info("%s %s", offer.url, deal.state)
             if verdict.lost or verdict.cheat:
-                self._distrust.note(purse, offer.url, offer.target, verdict)
+                self._distrust.note(purse, offer.url, offer.target, verdict, seller.account.debt)
             self._let_go(offer.target)
             self.queue.wake()
             self._take_spares()
@@ -227,6 +239,8 @@ class Buying:
                 await asyncio.sleep(pause)
                 continue
             index = None
+            if seller.account.is_exhausted:
+                raise Left(Verdict("it has had too much for nothing"))
             if number < deal.depth and seller.account.has_room():
                 self._expect_worth_the_risk(seller, purse)
                 index = self._next(seller, again)
@@ -254,21 +268,21 @@ class Buying:
     async def _buy(self, deal: Deal, seller: Seller, index: int) -> None:
         target = deal.offer.target
         self._under_way.begin(target, index)
-        deal.ask()
+        deal.ask(index)
         arrived = False
         try:
             self._keep(index, await seller.buy(index))
-            deal.moved = time.monotonic()
+            self._peers_moved = time.monotonic()
             arrived = True
         except NotThere:
             seller.lacks.add(index)
         except Busy as busy:
             deal.paused_until = time.monotonic() + busy.seconds
         finally:
-            deal.on_the_way -= 1
+            deal.on_the_way.discard(index)
             if arrived:
                 self._under_way.end(target, index)
-            else:
+            elif not self.store.has(index):  # the origin may have had mercy meanwhile
                 self.queue.give_back(index)
 
     def _keep(self, index: int, data: ChunkData) -> None:
@@ -280,15 +294,17 @@ class Buying:
     def _expect_worth_the_risk(self, seller: Seller, purse: Purse) -> None:
         """Refuse to pay an unknown peer once too much was lost: one operator can have many addresses."""
         numerator, denominator = self._settings.lost_share
-        lost = self._distrust.lost(purse.cptx_hash)
+        now = time.monotonic()
+        # Of those that are silent it may be lost, and will not be noted before they are given up.
+        lost = self._distrust.lost(purse.cptx_hash) + sum(deal.at_risk(now) for deal in self._deals.values())
         if not seller.account.bought and lost and lost * denominator >= purse.deposit * numerator:
             raise Left(Verdict("not paid: this pool has lost its share to unknown peers"))
 
     async def _from_origin_loop(self) -> None:
-        """Fetch what no peer can deliver now."""
+        """Fetch what no peer can deliver now, and what a silent one does not."""
         while True:
-            is_needed = self._origin is not None and not self._is_all_for_sale()
-            index = self.queue.take(self._is_for_origin) if is_needed else None
+            late = self._late()
+            index = self._take_for_origin() if late is None else late
             if index is None or self._origin is None:
                 await self.queue.wait_for_change()
                 continue
@@ -301,24 +317,33 @@ class Buying:
                 self._origin_words, self._origin_failures = str(error), self._origin_failures + 1
                 await asyncio.sleep(min(0.05 * 2**self._origin_failures, 2.0))
             finally:
-                if not arrived:
+                if not arrived and late is None:
                     self.queue.give_back(index)
 
-    def _is_all_for_sale(self) -> bool:
-        """Tell at once, without a look at any chunk, that the origin has nothing to do."""
+    def _late(self) -> int | None:
+        """Return a chunk that a peer was asked for, and of which nothing has come for too long."""
         now = time.monotonic()
-        return any(
-            deal.is_at_work(now) and deal.seller is not None and not deal.seller.lacks for deal in self._deals.values()
-        )
+        late = (index for deal in self._deals.values() if deal.is_silent(now) for index in deal.on_the_way)
+        return None if self._origin is None else next((index for index in late if not self.store.has(index)), None)
 
-    def _is_for_origin(self, index: int) -> bool:
-        """Tell whether no peer that is at work, or about to be, could deliver a chunk."""
+    def _take_for_origin(self) -> int | None:
+        """Take a chunk that no peer that is at work, or about to be, could deliver.
+
+        Where no peer has delivered for some time, any: announcing new ones costs nobody anything.
+        """
         now = time.monotonic()
-        if (self._unasked > 0 and now - self._started < GRACE_SECONDS) or self._is_held(index):
-            return False
-        return not any(
-            deal.is_at_work(now) and (deal.seller is None or index not in deal.seller.lacks)
-            for deal in self._deals.values()
+        if self._origin is None:
+            return None
+        if now - self._peers_moved > GRACE_SECONDS:
+            return self.queue.take(lambda index: not self._is_held(index))
+        at_work = [deal for deal in self._deals.values() if deal.is_at_work(now)]
+        if self._unasked > 0 or any(deal.seller is not None and not deal.seller.lacks for deal in at_work):
+            return None  # at once, without a look at any chunk
+        return self.queue.take(
+            lambda index: (
+                not self._is_held(index)
+                and not any(deal.seller is None or index not in deal.seller.lacks for deal in at_work)
+            )
         )
 
     async def _watch(self) -> None:
@@ -329,7 +354,7 @@ class Buying:
             self._take_spares()
             now = time.monotonic()
             if self.queue.is_done:
-                self._moved = now
+                self._moved = self._peers_moved = now
             at_work = any(not deal.is_over for deal in self._deals.values())
             hopeless = self._origin is None or self._origin_failures >= _ORIGIN_FAILURES_MAX
             patience = self._settings.patience_seconds

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from crypto.address import checksum_address
 from crypto.eip712 import Domain
@@ -30,6 +31,8 @@ from .shelf import Shelf
 from .signers import Signers, SignersInPlace
 from .transfer import NoAnswer, open_session
 
+_SHELF_SECONDS: Final = 10.0
+"""For so long an origin is asked at the start where something is to be settled; what it would have sold is not sold."""
 _log = logging.getLogger(__name__)
 
 
@@ -117,8 +120,15 @@ class Cacher:
         What an origin does not give, or the disk, keeps nobody from settling: it raises only where nothing is to be
         settled, for a resource that was named and where there is nothing to sell.
         """
-        failure = await self._fill_shelf()
-        for book in [*self._store.load()]:
+        books = [*self._store.load()]
+        failure: Exception | None
+        try:
+            async with asyncio.timeout(_SHELF_SECONDS if any(book.is_open for book in books) else None):
+                failure = await self._fill_shelf()
+        except TimeoutError:
+            failure = NoAnswer("the origin takes too long")
+        self.shelf.origin_away = None if failure is None else str(failure)
+        for book in books:
             if not book.is_open:
                 await self._store.forget(book.cptx_hash)
                 continue
@@ -130,22 +140,26 @@ class Cacher:
             raise failure
 
     async def _fill_shelf(self) -> Exception | None:
-        """Put on the shelf what there is; return why something is not, if so."""
+        """Put on the shelf what there is, what is on the disk first; return why something is not, if so."""
+        named = [*self._settings.resource_ids]
+        stored = [] if named else self.shelf.stored()
+        failure = await self._add(named or stored)
+        if not named:
+            try:
+                listed = await self.shelf.listed()
+            except NoAnswer as error:
+                return error
+            failure = await self._add([found for found in listed if found not in stored]) or failure
+        return failure
+
+    async def _add(self, wanted: Iterable[bytes]) -> Exception | None:
         failure: Exception | None = None
-        wanted = [*(self._settings.resource_ids or self.shelf.stored())]
-        try:
-            if not self._settings.resource_ids:
-                wanted += [found for found in await self.shelf.listed() if found not in wanted]
-        except NoAnswer as error:
-            failure = error
         for resource_id in wanted:
             try:
                 await self.shelf.add(resource_id)
             except (NoAnswer, BadManifest, OSError) as error:
                 failure = error
                 _log.warning("the resource 0x%s is not sold: %s", resource_id.hex(), error)
-        if failure is not None:
-            self.shelf.origin_away = str(failure)
         return failure
 
     @asynccontextmanager

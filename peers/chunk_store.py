@@ -189,8 +189,8 @@ class ChunkStore:
         if not manifest.follows(self.manifest):
             raise BadManifest("not a newer manifest of this live resource")
         self.manifest = manifest
-        self._write_manifest()
         self._grow()
+        self._write_manifest()
 
     def expect_place(self, target: Path) -> None:
         """Raise OSError where `export` could not write, as far as can be told before anything is bought."""

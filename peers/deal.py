@@ -11,7 +11,7 @@ from typing import Final
 
 from .seller import Offer, Seller
 
-GRACE_SECONDS: Final = 3.0
+GRACE_SECONDS: Final = 5.0
 """For so long a peer that was begun with, or that delivered, is counted on: others do not do its work meanwhile."""
 DEPTH_MAX: Final = 4
 _TRIAL_CHUNKS: Final = 8
@@ -30,10 +30,10 @@ class Deal:
     paused_until: float = 0.0
     depth: int = 1
     """Chunks that are asked for at once."""
-    on_the_way: int = 0
+    on_the_way: set[int] = field(default_factory=set)
     """Chunks that it was asked for and has not answered for."""
     moved: float = field(default_factory=time.monotonic)
-    """When it was begun with, was asked for something while it had nothing to do, or delivered last."""
+    """When it was begun with, was asked for something while it had nothing to do, or something came of it last."""
     _rate: float = 0.0
     _trial_from: tuple[float, int] = field(default_factory=lambda: (time.monotonic(), 0))
 
@@ -44,18 +44,37 @@ class Deal:
 
     def is_silent(self, now: float) -> bool:
         """Whether it has had its time and nothing came: anybody can announce an address that never answers."""
-        is_asked = self.on_the_way > 0 or self.state == _SHAKING
+        is_asked = bool(self.on_the_way) or self.state == _SHAKING
         return is_asked and now - self.moved > GRACE_SECONDS
+
+    def holds_place(self, now: float) -> bool:
+        """Whether no other peer is begun with instead: it works, or it has had something and not given it yet."""
+        if self.is_over or self.seller is None:
+            return not self.is_over and not self.is_silent(now)
+        if self.seller.account.exposure:
+            return True
+        lacks_all = not self.seller.account.bought and len(self.seller.lacks) >= _TRIAL_CHUNKS
+        return not (self.is_silent(now) or self.paused_until > now or lacks_all)
+
+    def at_risk(self, now: float) -> int:
+        """Return what a peer that has never delivered and is silent has had, in base units."""
+        if self.seller is None or self.is_over or self.seller.account.bought or not self.is_silent(now):
+            return 0
+        return self.seller.account.exposure
 
     def is_at_work(self, now: float) -> bool:
         """Whether something is to be expected of it soon."""
         return not self.is_over and self.paused_until <= now and not self.is_silent(now)
 
-    def ask(self) -> None:
+    def move(self) -> None:
+        """Note that something came of it: a part of an answer is enough, on a slow line a chunk takes its time."""
+        self.moved = time.monotonic()
+
+    def ask(self, index: int) -> None:
         """Note that it is asked for one more chunk."""
         if not self.on_the_way:
-            self.moved = time.monotonic()
-        self.on_the_way += 1
+            self.move()
+        self.on_the_way.add(index)
 
     def measure(self, bought: int) -> None:
         """Have more chunks on the way unless that has proved slower; the account keeps the loss within its bound."""

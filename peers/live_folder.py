@@ -89,6 +89,15 @@ class LiveFolder:
         if live is None or live.ended:
             return False
         chunks, files = [*self.manifest.chunks], [*self.manifest.files]
+        before = [*self._taken], {**self._stamps}
+        try:
+            return self._scan(now, live, chunks, files)
+        except BaseException:
+            # What was taken belongs to the manifest that did not come about.
+            self._taken, self._stamps = before
+            raise
+
+    def _scan(self, now: float, live: LivePart, chunks: list[bytes], files: list[FileEntry]) -> bool:
         is_settled = True
         for path, wait in self._in_order():
             is_settled &= self._take(path, now - wait, chunks, files)

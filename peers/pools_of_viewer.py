@@ -6,6 +6,7 @@ promised from it. A pool without its ledger is never paid from.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ RESERVED_CHUNKS: Final = 32
 """For so many chunks the ledger waits for the disk once..."""
 RESERVED_SHARE: Final = 64
 """... but never more than this part of the deposit, which after a crash counts as promised."""
+_TRIES: Final = 20
+_PAUSE_SECONDS: Final = 0.05
 Json = dict[str, Any]
 _REFUSED: Final = frozenset(
     {
@@ -136,7 +139,7 @@ class ViewerPools:
                 continue
             if pool.expires_at - self._chain.height <= min(MARGIN_BLOCKS, (pool.expires_at - pool.created_at) // 2):
                 continue
-            purse = self._open(cptx_hash, pool.deposit, price)
+            purse = await self._open_patiently(cptx_hash, pool.deposit, price)
             if purse is not None and purse.ledger.left * 4 >= missing * price * 3:
                 return purse
             if purse is not None:
@@ -216,6 +219,14 @@ class ViewerPools:
         except LedgerInUse:
             return None
         return Purse(cptx_hash, deposit, ledger, self._key, self._chain.domain)
+
+    async def _open_patiently(self, cptx_hash: bytes, deposit: int, price: int) -> Purse | None:
+        """Open the ledger of a pool; None when another process pays from it, and not just for a moment."""
+        for _ in range(_TRIES):
+            if (purse := self._open(cptx_hash, deposit, price)) is not None:
+                return purse
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return None
 
     def _known(self, resource_id: bytes) -> Iterator[Json]:
         wanted = (f"0x{resource_id.hex()}", checksum_address(self._key.address))

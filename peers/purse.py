@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from crypto.address import checksum_address
 from crypto.eip712 import Domain
@@ -26,8 +26,7 @@ class Distrust:
         self._path = path
         self._banned: set[str] = set()
         self._lost: dict[str, int] = {}
-        self._lost_to: dict[tuple[str, str], int] = {}
-        self._promised_to: dict[tuple[str, str], int] = {}
+        self._past: dict[tuple[str, str], Past] = {}
         text = path.read_text("utf-8", "replace") if path.exists() else ""
         self._is_torn = bool(text) and not text.endswith("\n")
         for line in text.splitlines()[-_LINES_MAX:]:
@@ -44,21 +43,22 @@ class Distrust:
         """Return what was lost in a pool, in base units."""
         return self._lost.get(cptx_hash.hex(), 0)
 
-    def lost_to(self, cptx_hash: bytes, target: bytes) -> int:
-        """Return what was lost in a pool to one peer, in base units."""
-        return self._lost_to.get((cptx_hash.hex(), checksum_address(target)), 0)
+    def past(self, cptx_hash: bytes, target: bytes) -> Past:
+        """Return what a peer has had from a pool before."""
+        return self._past.get((cptx_hash.hex(), checksum_address(target)), Past())
 
-    def promised_to(self, cptx_hash: bytes, target: bytes) -> int:
-        """Return the total in base units that was signed to a peer when it was left: to sign it again costs nothing."""
-        return self._promised_to.get((cptx_hash.hex(), checksum_address(target)), 0)
+    def note(self, purse: Purse, url: str, target: bytes, verdict: Verdict, debt: int | None = None) -> None:
+        """Remember a loss, and with `cheat` that this peer is never paid again. Waits for the disk.
 
-    def note(self, purse: Purse, url: str, target: bytes, verdict: Verdict) -> None:
-        """Remember a loss, and with `cheat` that this peer is never paid again. Waits for the disk."""
+        `debt` is what the peer has had and not given in all; without it the loss is added to what that was.
+        """
+        owed = self.past(purse.cptx_hash, target).debt + verdict.lost if debt is None else debt
         found = {
             "url": url,
             "target": checksum_address(target),
             "pool": purse.cptx_hash.hex(),
             "lost": verdict.lost,
+            "debt": owed,
             "promised": purse.ledger.total(target),
             "cheat": verdict.cheat,
             "reason": verdict.reason,
@@ -75,8 +75,17 @@ class Distrust:
             self._banned |= {found["url"].lower(), found["target"].lower()}
         self._lost[found["pool"]] = self._lost.get(found["pool"], 0) + int(found["lost"])
         peer = (found["pool"], found["target"])
-        self._lost_to[peer] = self._lost_to.get(peer, 0) + int(found["lost"])
-        self._promised_to[peer] = max(self._promised_to.get(peer, 0), int(found.get("promised", 0)))
+        promised = max(self._past.get(peer, Past()).promised, int(found["promised"]))
+        self._past[peer] = Past(int(found["debt"]), promised)
+
+
+class Past(NamedTuple):
+    """What a peer has had from a pool before this purchase. Amounts in base units."""
+
+    debt: int = 0
+    """What it has had and not given."""
+    promised: int = 0
+    """The total that was signed to it when it was left: a request that never reached it may be all that was lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from .manifest import BadManifest, ChunkData, Manifest, WrongChunk
 from .manifest_reader import read_quantity
 from .node_rpc import NodeAway, NodeRefused
 from .payer_ledger import DepositExhausted
-from .purse import Purse, Verdict
+from .purse import Past, Purse, Verdict
 from .transfer import Answer, NoAnswer, ask, get_json
 
+NO_PAST: Final = Past()
 PAYMENT_HEADER: Final = "Poolchain-Payment"
 _ATTEMPTS: Final = 3
 _EXCHANGES_MAX: Final = 8
@@ -92,14 +93,10 @@ class Seller:
         purse: Purse,
         terms: Terms,
         documents: Documents,
-        lost_before: int = 0,
-        promised_before: int = 0,
+        past: Past = NO_PAST,
+        on_part: Callable[[], None] = lambda: None,
     ) -> None:
-        """Nothing is sent before `shake_hands`.
-
-        `lost_before` is what this pool has lost to the peer already, `promised_before` the total that was signed to it
-        then: a request that never reached it may be all that was lost.
-        """
+        """Nothing is sent before `shake_hands`; `on_part` is called for each part of an answer."""
         self.offer = offer
         self.manifest = manifest
         self.account = Account(offer.price, 0, 0, 1, is_first=True)
@@ -111,8 +108,8 @@ class Seller:
         self._purse = purse
         self._terms = terms
         self._documents = documents
-        self._lost_before = lost_before
-        self._promised_before = promised_before
+        self._past = past
+        self._on_part = on_part
         self._shaking = asyncio.Lock()
         self._handshakes = 0
 
@@ -132,11 +129,11 @@ class Seller:
             # The peer's node is ahead of ours, by a moment as a rule.
             await asyncio.sleep(_STALE_PAUSE_SECONDS)
         if answer.status != 200:
-            raise Left(Verdict(f"handshake refused: {answer.reason}"))
+            raise self._left(f"handshake refused: {answer.reason}")
         try:
             self._take_terms(answer.json, documents)
         except (BadManifest, KeyError, TypeError, ValueError) as error:
-            raise Left(Verdict(f"handshake not understood: {error}")) from error
+            raise self._left(f"handshake not understood: {error}") from error
 
     async def _proofs(self) -> Json:
         """Return what is shown to the peer; a node is waited for as long as a peer's reply. Raises Left."""
@@ -150,19 +147,19 @@ class Seller:
                         away = error
                     await asyncio.sleep(_NODE_PAUSE_SECONDS)
         except TimeoutError:
-            raise Left(Verdict(f"no proofs to show to it: {away}")) from None
+            raise self._left(f"no proofs to show to it: {away}") from None
 
     def _take_terms(self, found: Json, documents: Json) -> None:
         target = parse_address(found["target"])
         price = read_quantity(found["pricePerChunk"], "pricePerChunk")
         first = read_quantity(found["firstAmount"], "firstAmount")
         if target != self.offer.target:
-            raise Left(Verdict(f"it is {checksum_address(target)} and not who it said it was"))
+            raise self._left(f"it is {checksum_address(target)} and not who it said it was")
         if price > self._terms.price_max or first > max(self._terms.first_amount_max, price):
-            raise Left(Verdict("too dear"))
+            raise self._left("too dear")
         ledger = self._purse.ledger
         paid = _paid(documents)
-        if known := max(paid, self._promised_before):
+        if known := max(paid, self._past.promised):
             ledger.resume(target, known)
         last = self._purse.believe(target, found["lastPayment"])
         promised = max(paid, last, ledger.total(target))
@@ -179,7 +176,7 @@ class Seller:
             tgt_seq,
             is_first=promised == 0,
             is_credit_known=promised == 0,
-            lost_before=self._lost_before,
+            lost_before=self._past.debt,
         )
 
     def _keep_terms(self, price: int, first: int, tgt_seq: int) -> None:
@@ -205,8 +202,10 @@ class Seller:
             payment = self._purse.pay(self.offer.target, total, self.account.tgt_seq)
         except DepositExhausted as error:
             # Nothing was signed: what was promised is what the ledger says.
-            self.account.promised = self._purse.ledger.total(self.offer.target)
-            raise Left(Verdict("the deposit is used up")) from error
+            account = self.account
+            unsigned = account.promised - self._purse.ledger.total(self.offer.target)
+            account.promised -= unsigned
+            raise Left(Verdict("the deposit is used up", max(0, account.exposure - unsigned))) from error
         # After an interruption a sum may have been signed that is higher than what the peer shows.
         self.account.promised = max(self.account.promised, payment.promise.amount)
         return f"0x{payment.encode().hex()}"
@@ -266,8 +265,9 @@ class Seller:
             pause = _PAUSE_SECONDS * 4**attempt
             try:
                 async with asyncio.timeout(self._terms.reply_seconds):
+                    url, heard = self.offer.url + path, self._on_part
                     answer = await ask(
-                        self._session, method, self.offer.url + path, body=body, headers=headers, limit=limit
+                        self._session, method, url, body=body, headers=headers, limit=limit, on_part=heard
                     )
                 if answer.status != 503 or (attempt + 1 == _ATTEMPTS and index is not None):
                     return answer
@@ -281,7 +281,8 @@ class Seller:
         raise self._left(reason)
 
     def _left(self, reason: str, *, cheat: bool = False) -> Left:
-        return Left(Verdict(reason, self.account.exposure, cheat))
+        # Of what an interrupted purchase has paid for, nothing is lost a second time.
+        return Left(Verdict(reason, self.account.exposure if self.account.is_credit_known else 0, cheat))
 
     def _pause(self, blocks: object) -> float:
         try:

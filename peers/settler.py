@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from crypto.signature import SigningKey
+from ledger.records import PoolStatus
 from light.errors import ProofRefused
 
 from .book import Book, Caps, Moment, SettlePolicy
@@ -186,6 +187,12 @@ class Settler:
             next_step = "final, once the chain proves it"
         elif refused.reason in _CHAIN_IS_AHEAD:
             next_step = "the chain is followed, then it is tried again"
+        elif refused.reason == "INSUFFICIENT_BALANCE" and account.book.settling_fee > self._link.parameters.min_fee:
+            # The payment does not cover such a fee: better to wait for a place than to be refused for ever.
+            account.book = account.book.offer(self._link.parameters.min_fee)
+            await self._store.save(account.book)
+            status.fee, status.offered_at = account.book.settling_fee, self._link.height
+            next_step = f"it is tried again with a fee of {status.fee}"
         elif refused.reason in _MORE_FEE:
             fee = account.book.settling_fee
             await self._offer(account, status, fee + fee // 4 + 1, _LAST_TRIES_SECONDS)
@@ -206,7 +213,7 @@ class Settler:
         seconds_left = (book.pool.expires_at - self._link.height - 1) * chain.block_interval
         fee = max(chain.min_fee, most if seconds_left < last_seconds else min(fee, most))
         if fee > book.settling_fee:
-            account.book = book.raise_fee(fee)
+            account.book = book.offer(fee)
             await self._store.save(account.book)
             status.fee, status.offered_at = fee, self._link.height
 
@@ -256,12 +263,9 @@ class Settler:
 
 def _slashed(book: Book) -> str | None:
     """Return what a settlement that proved a double spend was paid; None for any other."""
-    if book.is_open:
+    if book.pool.status is not PoolStatus.SLASHED:
         return None
-    status = book.pool.status.name.lower()
-    return (
-        f"the creator had promised more than the deposit: the pool is {status}, and paid what remained and the reward"
-    )
+    return "the creator had promised more than the deposit: the pool is slashed, and paid what remained and the reward"
 
 
 def _lost(book: Book, before: str | None) -> str:

@@ -27,6 +27,7 @@ ANNOUNCE_SECONDS: Final = 20.0
 """A tracker keeps an announcement for 60 seconds."""
 LIVE_SECONDS: Final = 1.0
 _LIST_BYTES_MAX: Final = 4 << 20
+_LIST_SECONDS: Final = 20.0
 _WORDS_BYTES_MAX: Final = 4096
 _log = logging.getLogger(__name__)
 
@@ -84,7 +85,13 @@ class Shelf:
         """Return the ids of all resources that the origin has; raises NoAnswer."""
         if self._origin is None:
             return []
-        found = (await get_json(self._session, f"{self._origin.url}/resources", _LIST_BYTES_MAX)).get("resources")
+        try:
+            async with asyncio.timeout(_LIST_SECONDS):
+                found = (await get_json(self._session, f"{self._origin.url}/resources", _LIST_BYTES_MAX)).get(
+                    "resources"
+                )
+        except TimeoutError as error:
+            raise NoAnswer("the origin does not list its resources in time") from error
         names = [entry.get("resourceId") for entry in found or [] if isinstance(entry, dict)]
         with contextlib.suppress(ValueError):
             return [bytes.fromhex(name[2:]) for name in names if isinstance(name, str) and len(name) == 66]
@@ -143,7 +150,7 @@ class Shelf:
             if newer.follows(store.manifest):
                 store.follow(newer)
                 self._manifests.pop(newer.resource_id, None)
-        except (NoAnswer, BadManifest) as error:
+        except (NoAnswer, BadManifest, OSError) as error:
             self.origin_away = str(error)
             _log.info("no newer manifest: %s", error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -67,12 +67,16 @@ async def ask(
     limit: int,
     body: bytes | None = None,
     headers: Mapping[str, str] = _NO_HEADERS,
+    on_part: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Return the answer to one request, of at most `limit` bytes; raises NoAnswer. Redirections are not followed."""
+    """Return the answer to one request, of at most `limit` bytes; raises NoAnswer. Redirections are not followed.
+
+    `on_part` is called whenever something of the body has come.
+    """
     sent = {"Content-Type": "application/json", **headers} if body is not None else headers
     try:
         async with session.request(method, url, data=body, headers=sent, allow_redirects=False) as response:
-            return Answer(response.status, await _read(response, limit), _retry_after(response))
+            return Answer(response.status, await _read(response, limit, on_part), _retry_after(response))
     except aiohttp.InvalidURL as error:
         raise NoAnswer(f"{url[:_WORDS_MAX]} is no address") from error
     except aiohttp.ClientSSLError as error:
@@ -99,11 +103,12 @@ def _place(url: str) -> str:
         return url[:_WORDS_MAX]
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _read(response: aiohttp.ClientResponse, limit: int, on_part: Callable[[], None]) -> bytes:
     if (response.content_length or 0) > limit:
         raise NoAnswer(f"an answer of more than {limit} bytes")
     found = bytearray()
     async for part in response.content.iter_any():
+        on_part()
         found += part
         if len(found) > limit:
             raise NoAnswer(f"an answer of more than {limit} bytes")

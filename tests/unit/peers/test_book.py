@@ -205,11 +205,26 @@ def test_the_end_of_the_pool_ends_a_settlement(status: PoolStatus) -> None:
     assert (ended.settling, ended.publishable, ended.unsettled) == (None, None, 100)
 
 
-def test_a_higher_fee_is_for_the_same_payment() -> None:
+def test_another_fee_is_for_the_same_payment() -> None:
     settling = taken(book(), 100).begin_settlement(5)
-    assert settling.raise_fee(9).settling == settling.settling
-    assert settling.raise_fee(9).settling_fee == 9
-    assert settling.raise_fee(3).settling_fee == 5
+    for fee in (9, 3):
+        assert (settling.offer(fee).settling, settling.offer(fee).settling_fee) == (settling.settling, fee)
+
+
+def test_a_fee_is_worth_a_quarter_of_what_the_settlement_itself_brings() -> None:
+    """What was promised after it is not paid by it, and the chain takes the fee out of what is."""
+    settling = taken(book(), 40).begin_settlement(5)
+    later = settling.accept(pay(500, 2), CREATOR.address, CAPS)
+    assert (later.unsettled, later.fee_worth(100)) == (500, 10)
+    assert book().fee_worth(100) == 0
+
+
+@pytest.mark.parametrize(("spent", "reward"), [(900, 100), (1000, 100), (900, 1), (1000, 1)])
+def test_the_most_that_a_report_of_a_double_spend_offers_still_brings_something(spent: int, reward: int) -> None:
+    cheated = taken(book(), 300).follow(replace(POOL, spent=spent), Target(0, 0), 2)
+    most = cheated.begin_settlement(5).fee_worth(reward)
+    assert most > 0
+    assert cheated.gain(most, reward) > 0
 
 
 # Double spends

@@ -9,7 +9,7 @@ import pytest
 from crypto.eip712 import Domain
 from peers.payer_ledger import DepositExhausted, LedgerRefused, PayerLedger
 from peers.payment import Payment, Promise
-from peers.purse import Distrust, Purse, Verdict
+from peers.purse import Distrust, Past, Purse, Verdict
 
 from .books import CREATOR, DOMAIN, POOL_ID, SELLER, STRANGER
 
@@ -119,10 +119,19 @@ def test_losses_add_up_by_pool_and_by_peer(purse: Purse, tmp_path: Path) -> None
     found.note(purse, URL, TARGET, Verdict("no answer", 20))
     for known in (found, Distrust(path)):
         assert (known.lost(POOL_ID), known.lost(bytes(32))) == (35, 0)
-        assert (known.lost_to(POOL_ID, TARGET), known.lost_to(POOL_ID, STRANGER.address)) == (30, 5)
-        assert known.lost_to(bytes(32), TARGET) == 0
-        assert (known.promised_to(POOL_ID, TARGET), known.promised_to(POOL_ID, STRANGER.address)) == (70, 0)
+        assert known.past(POOL_ID, TARGET) == Past(debt=30, promised=70)
+        assert known.past(POOL_ID, STRANGER.address) == Past(debt=5)
+        assert known.past(bytes(32), TARGET) == Past()
         assert not known.is_banned(URL), "who is only slow may be tried again"
+
+
+def test_a_debt_is_what_the_newest_line_says(purse: Purse, tmp_path: Path) -> None:
+    path = tmp_path / "distrust.jsonl"
+    found = Distrust(path)
+    for debt in (30, 10):
+        found.note(purse, URL, TARGET, Verdict("the purchase ended"), debt)
+    assert (found.past(POOL_ID, TARGET).debt, found.lost(POOL_ID)) == (10, 0)
+    assert Distrust(path).past(POOL_ID, TARGET).debt == 10
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from crypto.address import checksum_address
 from peers import seller as module
 from peers.payer_ledger import PayerLedger
 from peers.payment import Payment, Promise
+from peers.purse import Past
 from peers.seller import Busy, Left, NotThere, Offer, Seller, Terms, offer_of, read_offer
 from peers.transfer import open_session
 
@@ -198,20 +199,20 @@ def test_a_demand_within_the_bound_is_met_and_one_beyond_it_is_a_cheat(tmp_path:
 
 def test_a_total_that_was_signed_before_is_offered_again_and_who_wants_more_for_it_is_left(tmp_path: Path) -> None:
     """A cacher that was restarted just then never got it, and is no cheat; one that did get it is not paid twice."""
-    lost: dict[str, Any] = {"lost_before": max(PRICE, FIRST), "promised_before": 90}
+    past = Past(debt=max(PRICE, FIRST), promised=90)
     with PayerLedger(tmp_path / "pool.ledger", "chain", DEPOSIT) as before:
         before.promise(POOL_ID, TARGET, 90, 1)
 
     async def work() -> None:
         peer = Peer(sells=[chunk(0)])
-        async with dealing(peer, tmp_path, **lost) as seller:
+        async with dealing(peer, tmp_path, past=past) as seller:
             await seller.shake_hands()
             assert await seller.buy(0) == chunk(0)
             assert (peer.amounts, seller.spent) == ([(90, 1)], 0)
 
     run(work())
     greedy = Peer(sells=[demand("PAYMENT_REQUIRED", 90 + PRICE)])
-    found = left(greedy, tmp_path, buying, **lost)
+    found = left(greedy, tmp_path, buying, past=past)
     assert (found.verdict.cheat, greedy.amounts) == (False, [(90, 1)])
 
 
