@@ -53,8 +53,7 @@ class Deal:
             return not self.is_over and not self.is_silent(now)
         if self.seller.account.exposure:
             return True
-        lacks_all = not self.seller.account.bought and len(self.seller.lacks) >= _TRIAL_CHUNKS
-        return not (self.is_silent(now) or self.paused_until > now or lacks_all)
+        return not (self.is_silent(now) or self.paused_until > now)
 
     def at_risk(self, now: float) -> int:
         """Return what a peer that has never delivered and is silent has had, in base units."""

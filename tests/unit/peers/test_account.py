@@ -70,6 +70,30 @@ def test_what_was_lost_before_is_not_paid_a_second_time() -> None:
         found.meet(101)
 
 
+def test_a_debt_counts_as_long_as_it_is_not_worked_off() -> None:
+    """A peer that gives back a little of what it has had is not paid the whole bound again."""
+    found = Account(10, 60, 100, 1, is_first=False, is_credit_known=False, lost_before=60)
+    found.order()
+    found.arrived()  # for the payment that it had
+    assert (found.lost_before, found.debt) == (50, 50)
+    found.order()
+    assert found.meet(110) == 110
+    with pytest.raises(AsksTooMuch):
+        found.meet(160)
+    found.cancel()
+    assert found.debt == 60
+    honest = Account(10, 25, 100, 1, is_first=False, is_credit_known=False, lost_before=4)
+    honest.order()
+    assert honest.meet(106) == 106, "it asks for what its credit of four does not cover"
+    assert honest.debt == honest.exposure == 10
+
+
+def test_who_has_had_too_much_is_not_waited_for() -> None:
+    found = Account(10, 10, 100, 1, is_first=False, lost_before=4)
+    assert (found.has_room(), found.is_exhausted) == (False, True)
+    assert not Account(10, 10, 100, 1, is_first=False, is_credit_known=False, lost_before=10).is_exhausted
+
+
 @given(
     price=st.integers(1, 30),
     first=st.integers(1, 100),

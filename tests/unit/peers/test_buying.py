@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,11 +14,13 @@ from crypto.address import checksum_address
 from peers import buying as buying_module
 from peers import deal as deal_module
 from peers import seller as seller_module
+from peers.deal import GRACE_SECONDS
+from peers.deal import Deal as PeerDeal
 from peers.node_rpc import NodeAway
 from peers.payer_ledger import LedgerRefused
 from peers.payment import Payment, Promise
 from peers.progress import FetchFailed, Settings
-from peers.purse import Verdict
+from peers.purse import Distrust, Verdict
 from peers.seller import Offer
 from peers.viewer import Viewer
 
@@ -230,6 +233,42 @@ def test_announced_peers_that_never_answer_keep_neither_the_origin_nor_others_ba
             assert len(deal.urls) == 16, "those behind the first eight had their turn"
 
     run(work())
+
+
+def test_what_a_silent_peer_was_paid_for_comes_from_the_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the window is full behind it, and everything stands still for a minute."""
+    for module in (buying_module, deal_module):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
+    patient = Settings(reply_seconds=20, patience_seconds=30, tracker_seconds=0.1)
+
+    async def work() -> None:
+        async with buying(tmp_path, [{"silent": True}], settings=patient) as deal:
+            async with asyncio.timeout(10):
+                await everything(deal)
+            (peer,) = deal.buying.progress().peers
+            assert (deal.buying.progress().from_origin, peer.chunks) == (20, 0)
+            assert deal.purchase.purse is not None
+            pool = deal.purchase.purse.cptx_hash
+        noted = Distrust(tmp_path / "viewer" / "distrust.jsonl")
+        assert noted.past(pool, deal.market.cachers[0].key.address).debt == max(PRICE, FIRST)
+
+    run(work())
+
+
+def test_a_peer_holds_its_place_while_it_has_something_or_works() -> None:
+    now = time.monotonic()
+    deal = PeerDeal(Offer("http://127.0.0.1:1", bytes(20), PRICE))
+    later = now + GRACE_SECONDS + 1
+    assert (deal.holds_place(now), deal.is_at_work(now), deal.holds_place(later)) == (True, True, False)
+    deal.state = "buying"
+    assert deal.is_at_work(later), "nothing was asked of it"
+    deal.ask(3)
+    deal.moved = now
+    assert (deal.is_silent(later), deal.is_at_work(later)) == (True, False)
+    deal.moved = later  # a part of a chunk on a slow line
+    assert not deal.is_silent(later + 1)
+    deal.state = "left: it is gone"
+    assert not deal.holds_place(now)
 
 
 def test_a_node_that_is_away_for_a_moment_does_not_end_a_purchase(

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from crypto.address import checksum_address
 from ledger.records import PoolStatus, Target
+from peers import cacher as cacher_module
 from peers.chunk_store import ChunkStore
 from peers.payment_store import PaymentStore
 from peers.transfer import NoAnswer
@@ -138,6 +139,28 @@ def test_what_an_origin_does_not_give_keeps_nobody_from_settling(world: SellingW
                 world.rpc.is_away = True
             async with world.selling(origin=url, resource_ids=(bytes(32),)):
                 pass  # nothing to sell, but something to settle
+        assert world.record == Target(1, 20)
+
+    world.run(work())
+
+
+def test_an_origin_that_hangs_is_not_waited_for_where_something_is_to_be_settled(
+    world: SellingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cacher_module, "_SHELF_SECONDS", 0.2)
+
+    async def hanging(_: web.Request) -> web.Response:
+        await asyncio.sleep(3600)
+        return web.Response()
+
+    async def work() -> None:
+        async with world.selling(stop_seconds=0.05):
+            await world.shake()
+            await world.buy(0, 20)
+            world.rpc.is_away = True
+        async with serving(hanging) as url, asyncio.timeout(10), world.selling(origin=url) as cacher:
+            assert [resource["name"] for resource in cacher.status()["resources"]] == ["a.bin"]
+            assert "too long" in cacher.status()["originAway"]
         assert world.record == Target(1, 20)
 
     world.run(work())

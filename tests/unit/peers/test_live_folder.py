@@ -12,6 +12,7 @@ from crypto.eip712 import Domain
 from crypto.signature import SigningKey
 from peers.chunk_store import ChunkMissing
 from peers.live_folder import LiveFolder
+from peers.manifest import BadManifest
 from peers.manifest_reader import read_manifest
 from tests.unit.peers.market import VIEWER
 
@@ -129,3 +130,16 @@ def test_a_segment_that_is_removed_is_missing(tmp_path: Path) -> None:
         live.read(0)
     with pytest.raises(ChunkMissing, match="yet"):
         live.read(1)
+
+
+def test_a_name_that_cannot_be_published_does_not_shift_the_others(tmp_path: Path) -> None:
+    live = make(tmp_path)
+    write(tmp_path, "a.ts", b"a" * 15, NOW - 60)
+    write(tmp_path, "b\\b.ts", b"b" * 15, NOW - 60)
+    for _ in range(2):
+        with pytest.raises(BadManifest):
+            live.scan(NOW)
+    (tmp_path / "b\\b.ts").unlink()
+    write(tmp_path, "c.ts", b"c" * 15, NOW - 60)
+    assert live.scan(NOW)
+    assert (content(live, "a.ts"), content(live, "c.ts")) == (b"a" * 15, b"c" * 15)

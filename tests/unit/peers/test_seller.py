@@ -254,6 +254,26 @@ def test_a_peer_that_has_forgotten_us_gets_another_handshake_and_no_second_first
     run(work())
 
 
+@pytest.mark.parametrize(
+    "second", [(400, {"reason": "STALE"}), (200, {}), agreed(target=checksum_address(STRANGER.address))]
+)
+def test_what_a_peer_has_had_is_lost_also_when_it_refuses_another_handshake(tmp_path: Path, second: Any) -> None:
+    peer = Peer(shakes=[agreed(), second], sells=[(403, {"reason": "NO_HANDSHAKE"})])
+    assert left(peer, tmp_path, buying).verdict.lost == 20
+
+
+def test_each_part_of_an_answer_is_a_sign_of_life(tmp_path: Path) -> None:
+    async def work() -> None:
+        parts: list[None] = []
+        async with dealing(Peer(sells=[chunk(0)]), tmp_path, on_part=lambda: parts.append(None)) as seller:
+            await seller.shake_hands()
+            before = len(parts)
+            await seller.buy(0)
+            assert len(parts) > before > 0
+
+    run(work())
+
+
 def test_a_peer_that_changes_its_price_meanwhile_is_left(tmp_path: Path) -> None:
     peer = Peer(shakes=[agreed(), agreed(firstAmount="0x32")], sells=[(403, {"reason": "NO_HANDSHAKE"})])
     found = left(peer, tmp_path, buying)

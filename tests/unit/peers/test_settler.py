@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from storage.kv import StorageFailure
 from storage.memory import Fault, Faults
 from tests.model.small_chain import CAROL_KEY
 
-from .settling_world import World
+from .settling_world import POLICY, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,6 +228,22 @@ def test_a_settlement_that_blocks_leave_out_offers_more_and_near_the_end_all_tha
 
     with closing(world.bench):
         world.run(work())
+
+
+def test_a_fee_that_the_payment_does_not_cover_goes_back_to_the_least(world: World) -> None:
+    """Whatever was offered before: else the node would refuse it until the pool is over."""
+
+    async def work() -> None:
+        async with world.settling(policy=replace(POLICY, fee=400)):
+            account = await world.begin()
+            world.rpc.faults = [refusal("INSUFFICIENT_BALANCE")]
+            await world.pay(account, 500)
+            await world.until_stage(account, Stage.SETTLED)
+            assert account.settlement is not None
+            assert account.settlement.fee == 10
+            assert len(set(world.rpc.submitted)) == 2
+
+    world.run(work())
 
 
 def test_a_pool_that_others_slash_is_lost(world: World) -> None:

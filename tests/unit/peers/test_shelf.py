@@ -163,12 +163,13 @@ def test_a_chunk_is_fetched_once_however_many_ask_for_it(tmp_path: Path) -> None
     run(work())
 
 
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_a_chunk_that_the_disk_has_no_room_for_is_sold_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     async def work() -> None:
         origin = Origin(MANIFEST)
         async with shelves(tmp_path, origin) as shelf:
@@ -257,6 +258,11 @@ def test_a_live_resource_is_followed_and_only_forwards(tmp_path: Path, monkeypat
             origin.status = 500
             assert await look() == newer
             assert shelf.origin_away is not None
+            origin.status, newest = 200, live(10, CONTENT[:16])
+            monkeypatch.setattr(ChunkStore, "_write_manifest", full)
+            origin.manifests[name] = newest
+            assert await look() == newest, "a full disk does not end it"
+            assert not shelf.has(older.resource_id, newest.chunk_count - 1)
 
     run(work())
 
