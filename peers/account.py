@@ -48,9 +48,14 @@ class Account:
         return self.credit + self.on_the_way * self.price
 
     @property
+    def lost_now(self) -> int:
+        """What would be lost of what this purchase has paid: nothing while only what was paid before is offered."""
+        return self.exposure if self.is_credit_known else 0
+
+    @property
     def debt(self) -> int:
         """What this peer has had and not given, in all purchases from this pool."""
-        return self.lost_before + (self.exposure if self.is_credit_known else 0)
+        return self.lost_before + self.lost_now
 
     @property
     def is_exhausted(self) -> bool:
@@ -80,17 +85,16 @@ class Account:
 
         What was promised already is simply sent again.
         """
+        extra = demanded - self.promised
         if not self.is_credit_known:
-            if demanded - self.promised > max(0, self.bound - self.lost_before):
-                raise AsksTooMuch(f"asks for {demanded - self.promised} more for one chunk of {self.price}")
-            extra = demanded - self.promised
+            if extra > max(0, self.bound - self.lost_before):
+                raise AsksTooMuch(f"asks for {extra} more for one chunk of {self.price}")
             self.credit = max(0, extra - self.price)
             # What it asks less than a price for, it gives back of what it has had.
             self.lost_before = max(0, self.lost_before - max(0, self.price - extra))
             self.promised = max(self.promised, demanded)
             self.is_credit_known = True
             return self.promised
-        extra = demanded - self.promised
         if extra > 0:
             if self.exposure + self.lost_before + extra > self.bound:
                 raise AsksTooMuch(f"asks for {extra} beyond what was paid for chunks of {self.price}")

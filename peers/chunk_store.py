@@ -68,7 +68,7 @@ class OriginFiles:
     def are_whole(self) -> bool:
         """Tell whether the files are there and as long as the manifest says; what is in them `read` tells."""
         for file in self.manifest.files:
-            path = self._root if self.manifest.is_single_file else self._root / file.path
+            path = self.manifest.path_below(self._root, file)
             if not path.is_file() or path.stat().st_size != file.size:
                 return False
         return True
@@ -90,7 +90,7 @@ class OriginFiles:
         if index == 0 and self.manifest.has_index:
             return self.manifest.index()[start : start + length]
         file, offset = self.manifest.place(index)
-        path = self._root if self.manifest.is_single_file else self._root / file.path
+        path = self.manifest.path_below(self._root, file)
         with path.open("rb", buffering=0) as reader:
             return os.pread(reader.fileno(), length, offset + start)
 
@@ -195,7 +195,7 @@ class ChunkStore:
     def expect_place(self, target: Path) -> None:
         """Raise OSError where `export` could not write, as far as can be told before anything is bought."""
         for file in self.manifest.files:
-            place = target if self.manifest.is_single_file else target / file.path
+            place = self.manifest.path_below(target, file)
             if place.exists() and not place.is_file():
                 raise FileExistsError(errno.EEXIST, "expected the name of a file, for this is none", str(place))
             folder = next(parent for parent in place.absolute().parents if parent.exists())

@@ -11,6 +11,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, BinaryIO, Final, NewType
 
 from crypto.address import checksum_address
@@ -145,6 +146,10 @@ class Manifest:
         """Return the file that a chunk other than an index belongs to, and where in it the chunk starts, in bytes."""
         file = self.files[bisect_right(self._starts, index) - 1]
         return file, (index - file.first_chunk) * self.chunk_bytes
+
+    def path_below(self, root: Path, file: FileEntry) -> Path:
+        """Return where a file is, below the folder `root`; of a single file `root` is the file."""
+        return root if self.is_single_file else root / file.path
 
     def verify_chunk(self, index: int, data: bytes) -> ChunkData:
         """Return `data` as what it is if it is this chunk; raises WrongChunk.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import aiohttp
 
@@ -51,14 +52,18 @@ class OriginClient:
 
     async def offers(self, resource_id: bytes) -> list[Offer]:
         """Return what the tracker says of cachers, entries that are none left out; raises NoAnswer."""
-        try:
-            async with asyncio.timeout(self._seconds):
-                found = await get_json(self._session, f"{self.url}/peers/0x{resource_id.hex()}", _LIST_BYTES_MAX)
-        except TimeoutError as error:
-            raise NoAnswer(f"{self.url} gave no answer in time") from error
+        found = await self.json(f"/peers/0x{resource_id.hex()}", _LIST_BYTES_MAX)
         peers = found.get("peers")
         listed = peers[:_OFFERS_MAX] if isinstance(peers, list) else []
         return [offer for offer in map(offer_of, listed) if offer is not None and _is_url(offer.url)]
+
+    async def json(self, path: str, limit: int) -> dict[str, Any]:
+        """Return the object at a path, of at most `limit` bytes; raises NoAnswer."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await get_json(self._session, f"{self.url}{path}", limit)
+        except TimeoutError as error:
+            raise NoAnswer(f"{self.url} gave no answer in time") from error
 
     async def _ask(self, url: str, limit: int) -> Answer:
         try:

@@ -23,7 +23,7 @@ from txtypes.wire import SIGNATURE, encode
 
 from .chain_link import Parameters, ProvenRecords
 from .node_rpc import NodeRefused
-from .payer_ledger import LedgerInUse, LedgerRefused, PayerLedger
+from .payer_ledger import LedgerInUse, LedgerRefused, PayerLedger, ledger_path
 from .purse import Purse
 
 REWARDED_FEES: Final = 10
@@ -194,8 +194,9 @@ class ViewerPools:
 
     def _forget(self, cptx_hash: bytes) -> None:
         """Delete what was kept of a pool that there is not, from which nothing was promised."""
-        for kind in ("json", "ledger"):
-            (self._folder / f"0x{cptx_hash.hex()}.{kind}").unlink(missing_ok=True)
+        ledger = ledger_path(self._folder.parent, self._chain.domain.genesis_hash, cptx_hash)
+        for path in (ledger.with_suffix(".json"), ledger):
+            path.unlink(missing_ok=True)
 
     async def _next_nonce(self) -> int:
         """Return the nonce behind everything of this sender that is pending."""

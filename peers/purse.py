@@ -47,18 +47,17 @@ class Distrust:
         """Return what a peer has had from a pool before."""
         return self._past.get((cptx_hash.hex(), checksum_address(target)), Past())
 
-    def note(self, purse: Purse, url: str, target: bytes, verdict: Verdict, debt: int | None = None) -> None:
+    def note(self, purse: Purse, url: str, target: bytes, verdict: Verdict, debt: int) -> None:
         """Remember a loss, and with `cheat` that this peer is never paid again. Waits for the disk.
 
-        `debt` is what the peer has had and not given in all; without it the loss is added to what that was.
+        `debt` is what the peer has had from this pool and not given, in all.
         """
-        owed = self.past(purse.cptx_hash, target).debt + verdict.lost if debt is None else debt
         found = {
             "url": url,
             "target": checksum_address(target),
             "pool": purse.cptx_hash.hex(),
             "lost": verdict.lost,
-            "debt": owed,
+            "debt": debt,
             "promised": purse.ledger.total(target),
             "cheat": verdict.cheat,
             "reason": verdict.reason,

@@ -281,8 +281,7 @@ class Seller:
         raise self._left(reason)
 
     def _left(self, reason: str, *, cheat: bool = False) -> Left:
-        # Of what an interrupted purchase has paid for, nothing is lost a second time.
-        return Left(Verdict(reason, self.account.exposure if self.account.is_credit_known else 0, cheat))
+        return Left(Verdict(reason, self.account.lost_now, cheat))
 
     def _pause(self, blocks: object) -> float:
         try:

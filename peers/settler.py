@@ -189,9 +189,7 @@ class Settler:
             next_step = "the chain is followed, then it is tried again"
         elif refused.reason == "INSUFFICIENT_BALANCE" and account.book.settling_fee > self._link.parameters.min_fee:
             # The payment does not cover such a fee: better to wait for a place than to be refused for ever.
-            account.book = account.book.offer(self._link.parameters.min_fee)
-            await self._store.save(account.book)
-            status.fee, status.offered_at = account.book.settling_fee, self._link.height
+            await self._set_fee(account, status, self._link.parameters.min_fee)
             next_step = f"it is tried again with a fee of {status.fee}"
         elif refused.reason in _MORE_FEE:
             fee = account.book.settling_fee
@@ -213,9 +211,13 @@ class Settler:
         seconds_left = (book.pool.expires_at - self._link.height - 1) * chain.block_interval
         fee = max(chain.min_fee, most if seconds_left < last_seconds else min(fee, most))
         if fee > book.settling_fee:
-            account.book = book.offer(fee)
-            await self._store.save(account.book)
-            status.fee, status.offered_at = fee, self._link.height
+            await self._set_fee(account, status, fee)
+
+    async def _set_fee(self, account: Account, status: Settlement, fee: int) -> None:
+        """Offer this fee from now on; it is on the disk before anything is signed with it."""
+        account.book = account.book.offer(fee)
+        await self._store.save(account.book)
+        status.fee, status.offered_at = fee, self._link.height
 
     async def _follow_heads(self) -> None:
         """Keep all books at the newest proven state, one pass after the other."""

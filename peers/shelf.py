@@ -21,13 +21,12 @@ from .chunk_store import MANIFEST_FILE, ChunkMissing, ChunkStore
 from .manifest import BadManifest, Manifest
 from .origin_client import OriginClient
 from .refused import Json, Refused
-from .transfer import NoAnswer, ask, get_json
+from .transfer import NoAnswer, ask
 
 ANNOUNCE_SECONDS: Final = 20.0
 """A tracker keeps an announcement for 60 seconds."""
 LIVE_SECONDS: Final = 1.0
 _LIST_BYTES_MAX: Final = 4 << 20
-_LIST_SECONDS: Final = 20.0
 _WORDS_BYTES_MAX: Final = 4096
 _log = logging.getLogger(__name__)
 
@@ -85,13 +84,7 @@ class Shelf:
         """Return the ids of all resources that the origin has; raises NoAnswer."""
         if self._origin is None:
             return []
-        try:
-            async with asyncio.timeout(_LIST_SECONDS):
-                found = (await get_json(self._session, f"{self._origin.url}/resources", _LIST_BYTES_MAX)).get(
-                    "resources"
-                )
-        except TimeoutError as error:
-            raise NoAnswer("the origin does not list its resources in time") from error
+        found = (await self._origin.json("/resources", _LIST_BYTES_MAX)).get("resources")
         names = [entry.get("resourceId") for entry in found or [] if isinstance(entry, dict)]
         with contextlib.suppress(ValueError):
             return [bytes.fromhex(name[2:]) for name in names if isinstance(name, str) and len(name) == 66]

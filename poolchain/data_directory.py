@@ -26,7 +26,7 @@ from storage.chain_store import create_chain
 from storage.directory import DirectoryLock, sync_directory
 from storage.kv import StorageRefused
 
-from .private_files import write_new
+from .private_files import make_private_directory, write_new
 
 GENESIS_FILE: Final = "genesis.json"
 CHAIN_DIRECTORY: Final = "chain"
@@ -93,7 +93,7 @@ def create(path: Path, genesis: Genesis, keystore: bytes | None = None) -> DataD
     """Make a new chain in a directory that does not exist or is empty; raises StorageRefused and OSError."""
     if path.exists() and not path.is_dir():
         raise StorageRefused(f"{path} is not a directory: a new chain is never put over anything")
-    _make_directory(path)
+    make_private_directory(path)
     directory = DataDirectory(path)
     with directory.held():
         if directory.chain.exists():
@@ -117,14 +117,6 @@ def replace(directory: DataDirectory, genesis: Genesis) -> None:
             )
         _build(directory.path / _DRAFT, genesis, None)
         _settle(directory.path)
-
-
-def _make_directory(path: Path) -> None:
-    """Make a directory and those above it, so that they survive a power cut; leaves one that exists as it is."""
-    for directory in (*reversed(path.parents), path):
-        if not directory.exists():
-            directory.mkdir(mode=0o700, exist_ok=True)
-            sync_directory(directory.parent)
 
 
 def _settle(path: Path) -> None:

@@ -16,9 +16,14 @@ FILE_MODE: Final = 0o600
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory, and those above it, for its owner alone; leaves one that exists as it is. Raises OSError."""
+    """Make a directory, and those above it, for its owner alone and durably; leaves one that exists as it is.
+
+    Raises OSError.
+    """
     for directory in (*reversed(path.parents), path):
-        directory.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        if not directory.exists():
+            directory.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+            sync_directory(directory.parent)
 
 
 def is_private(path: Path) -> bool:

@@ -128,7 +128,8 @@ async def _open(
         purchase = await viewer.open(wish.resource_id, origin=wish.origin, peers=wish.peers, publisher=wish.publisher)
         count, here = purchase.manifest.chunk_count, purchase.store.count()
         is_wanting = here < count or purchase.manifest.live is not None
-        if not (is_here is not None and await is_here(purchase)) and is_wanting:
+        is_whole = is_here is not None and await is_here(purchase)
+        if is_wanting and not is_whole:
             cptx_hash = await purchase.fund(deposit=wish.deposit, duration=blocks, price_max=wish.price_max)
             purse = purchase.purse
             left = 0 if purse is None else purse.ledger.left

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import imports, latency, yardstick
+from benchmarks import imports, latency, peers_latency, yardstick
 from benchmarks.__main__ import main
 from benchmarks.checks import Wrong
 from benchmarks.figures import NotMeasured, Sample, Scale
@@ -20,7 +20,12 @@ from benchmarks.runs import MANY, ONE_BY_ONE_COMMITTED, Way, deal, drive_new_nod
 from benchmarks.transfers import Senders
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {"yardstick": (), "import": imports.GOALS, "latency": latency.GOALS}
+PARTS = {
+    "yardstick": (),
+    "import": imports.GOALS,
+    "latency": latency.GOALS,
+    "peers-latency": peers_latency.GOALS,
+}
 
 
 def test_a_quick_run_reports_every_goal_of_its_parts(tmp_path: Path) -> None:

@@ -99,7 +99,9 @@ def test_who_is_not_to_be_bought_from_is_never_asked(tmp_path: Path) -> None:
             purse = deal.purchase.purse
             assert purse is not None
             stranger = b"\x77" * 20
-            deal.purchase._viewer.distrust.note(purse, "http://127.0.0.1:9", stranger, Verdict("cheated", cheat=True))
+            deal.purchase._viewer.distrust.note(
+                purse, "http://127.0.0.1:9", stranger, Verdict("cheated", cheat=True), 0
+            )
             for offer in (
                 Offer("http://127.0.0.1:2", b"\x55" * 20, PRICE + 1),  # too dear
                 Offer("http://127.0.0.1:3", VIEWER.address, PRICE),  # nobody pays itself

@@ -102,7 +102,7 @@ def test_an_own_payment_that_the_ledger_does_not_know_stops_the_paying(purse: Pu
 
 def test_a_cheat_is_known_by_its_url_and_its_address_after_a_restart(purse: Purse, tmp_path: Path) -> None:
     path = tmp_path / "distrust.jsonl"
-    Distrust(path).note(purse, URL, TARGET, Verdict("cheated", 10, cheat=True))
+    Distrust(path).note(purse, URL, TARGET, Verdict("cheated", 10, cheat=True), 10)
     found = Distrust(path)
     assert found.is_banned(URL)
     assert found.is_banned(URL.upper())
@@ -114,9 +114,9 @@ def test_losses_add_up_by_pool_and_by_peer(purse: Purse, tmp_path: Path) -> None
     path = tmp_path / "distrust.jsonl"
     found = Distrust(path)
     purse.pay(TARGET, 70, 1)
-    found.note(purse, URL, TARGET, Verdict("no answer", 10))
-    found.note(purse, URL, STRANGER.address, Verdict("no answer", 5))
-    found.note(purse, URL, TARGET, Verdict("no answer", 20))
+    found.note(purse, URL, TARGET, Verdict("no answer", 10), 10)
+    found.note(purse, URL, STRANGER.address, Verdict("no answer", 5), 5)
+    found.note(purse, URL, TARGET, Verdict("no answer", 20), 30)
     for known in (found, Distrust(path)):
         assert (known.lost(POOL_ID), known.lost(bytes(32))) == (35, 0)
         assert known.past(POOL_ID, TARGET) == Past(debt=30, promised=70)
@@ -149,7 +149,7 @@ def test_a_debt_is_what_the_newest_line_says(purse: Purse, tmp_path: Path) -> No
 def test_lines_that_cannot_be_read_are_left_out(purse: Purse, tmp_path: Path, line: str) -> None:
     """A torn or damaged line must neither stop the buying nor hide the others."""
     path = tmp_path / "distrust.jsonl"
-    Distrust(path).note(purse, URL, TARGET, Verdict("cheated", 10, cheat=True))
+    Distrust(path).note(purse, URL, TARGET, Verdict("cheated", 10, cheat=True), 10)
     path.write_text(f"{line}\n{path.read_text()}{line}")
     found = Distrust(path)
     assert found.is_banned(URL)
@@ -158,8 +158,8 @@ def test_lines_that_cannot_be_read_are_left_out(purse: Purse, tmp_path: Path, li
 
 def test_what_is_noted_after_a_crash_does_not_hang_on_a_torn_line(purse: Purse, tmp_path: Path) -> None:
     path = tmp_path / "distrust.jsonl"
-    Distrust(path).note(purse, URL, TARGET, Verdict("cheated", 10, cheat=True))
+    Distrust(path).note(purse, URL, TARGET, Verdict("cheated", 10, cheat=True), 10)
     path.write_text(path.read_text()[:-9])  # the machine stopped while it was written
     other = "http://127.0.0.1:8801"
-    Distrust(path).note(purse, other, STRANGER.address, Verdict("cheated", 5, cheat=True))
+    Distrust(path).note(purse, other, STRANGER.address, Verdict("cheated", 5, cheat=True), 5)
     assert Distrust(path).is_banned(other)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +42,17 @@ def cut_before(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     next(steps)
     for owner, name in ((Path, "rename"), (Path, "rmdir"), (Path, "unlink"), (shutil, "rmtree")):
         monkeypatch.setattr(owner, name, cutting(getattr(owner, name)))
+
+
+def is_cut(step: int, work: Callable[[], object]) -> bool:
+    """Whether the process ended in the middle of it, before this step."""
+    with pytest.MonkeyPatch.context() as patch:
+        cut_before(patch, step)
+        try:
+            work()
+        except PowerCut:
+            return True
+    return False
 
 
 def chain_in(path: Path) -> int:
@@ -157,14 +167,8 @@ def test_a_creation_that_is_cut_short_anywhere_left_all_or_nothing(tmp_path: Pat
     found = set()
     for step in range(20):
         path = tmp_path / str(step)
-        with pytest.MonkeyPatch.context() as patch:
-            cut_before(patch, step)
-            try:
-                create(path, OLD)
-            except PowerCut:
-                pass
-            else:
-                break
+        if not is_cut(step, lambda: create(path, OLD)):  # noqa: B023
+            break
         found.add(is_there := DataDirectory(path).exists())
         if not is_there:
             create(path, OLD)
@@ -178,18 +182,9 @@ def test_a_replacement_that_is_cut_short_anywhere_left_one_of_the_two_and_can_be
     found = []
     for step in range(40):
         directory = create(tmp_path / str(step), OLD)
-        with pytest.MonkeyPatch.context() as patch:
-            cut_before(patch, step)
-            try:
-                replace(directory, NEW)
-            except PowerCut:
-                pass
-            else:
-                break
-        # Also what finishes it may be cut short.
-        with pytest.MonkeyPatch.context() as patch, suppress(PowerCut):
-            cut_before(patch, 2)
-            directory.exists()
+        if not is_cut(step, lambda: replace(directory, NEW)):  # noqa: B023
+            break
+        is_cut(2, directory.exists)  # also what finishes it may be cut short
         found.append(chain_in(directory.path))
         replace(directory, NEW)
         assert {entry.name for entry in directory.path.iterdir()} == WHOLE
